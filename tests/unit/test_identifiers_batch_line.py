@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from identifiers import batch_line
-from identifiers.batch_line import decode_row
+from identifiers.batch_line import decode_row, render_row
 from identifiers.value_json import values_to_json
 from identifiers.values import RECORD_OCTETS_MAX, Value, ValuesError
 from tests.unit.identifier_values import records
@@ -70,6 +70,30 @@ def outcome(reading: Any, line: bytes) -> Any:
 @given(lines)
 def test_the_quick_reading_agrees_with_the_careful_one(line: bytes) -> None:
     assert outcome(decode_row, line) == outcome(lambda line: batch_line._decode_carefully(line, 0), line)
+
+
+def rendered_from_values(line: bytes) -> tuple[str, bytes]:
+    name, values = decode_row(line, timestamp=7)
+    return name, values_to_json(values)
+
+
+@given(lines)
+def test_rendering_a_line_gives_the_octets_of_its_values(line: bytes) -> None:
+    assert outcome(lambda line: render_row(line, timestamp=7), line) == outcome(rendered_from_values, line)
+
+
+@given(records())
+def test_every_record_is_rendered_from_its_json(values: tuple[Value, ...]) -> None:
+    line = b'{"identifier":"88.118.8/x","values":' + values_to_json(values) + b"}"
+    assert render_row(line, timestamp=7) == rendered_from_values(line)
+
+
+@pytest.mark.parametrize("more", ["", ',"permissions":"1100"', ',"permissions":"1110","ttl":60', ',"ttl":0'])
+@pytest.mark.parametrize("data", ['"x"', '"泵 \\"q\\""', '{"format":"string","value":"x"}', '"a\\nb"', '"\\u0000"'])
+@pytest.mark.parametrize("type_", ["URL", "HS_PUBKEY", "hs_site", "泵"])
+def test_every_plain_shape_is_rendered_alike(type_: str, data: str, more: str) -> None:
+    line = f'{{"identifier":"88.118.8/x","values":[{{"index":1,"type":"{type_}","data":{data}{more}}}]}}'.encode()
+    assert outcome(lambda line: render_row(line, timestamp=7), line) == outcome(rendered_from_values, line)
 
 
 @given(records())
