@@ -1,0 +1,86 @@
+"""A node of the bench's own: started as an operator would start it, on a data directory that is kept."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import sys
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import msgspec
+
+from loadtest.bench import settings
+from loadtest.bench.processes import descendants, pin
+from loadtest.peers.served import Served, free_port, running, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+START_TIMEOUT_S = 300.0
+
+
+class _NodeFile(msgspec.Struct):
+    url: str
+    pid: int
+    processes: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class BenchNode:
+    """A running node: the worker that is measured, and what the bench needs to write to it."""
+
+    served: Served
+    token: str
+    data_dir: Path
+    pid: int
+
+    def pin(self) -> None:
+        """Give the worker the server's core for itself; everything else of the node runs on the other."""
+        for pid in (self.pid, *descendants(self.pid)):
+            with contextlib.suppress(FileNotFoundError):
+                pin(pid, settings.SERVER_CORE if pid == self.served.worker_pid else settings.CLIENT_CORE)
+
+    @property
+    def database_dsn(self) -> str:
+        """The address of the node's own PostgreSQL, out of the lock file that every PostgreSQL keeps."""
+        lines = (self.data_dir / settings.POSTGRES_LOCK_FILE).read_text(encoding="utf-8").splitlines()
+        port, socket_folder = lines[3], lines[4]
+        user, name = settings.DATABASE_USER, settings.DATABASE_NAME
+        return f"postgresql://{user}@/{name}?host={quote(socket_folder)}&port={port}"
+
+
+@contextlib.contextmanager
+def bench_node(data_dir: Path, name: str = "idnode") -> Iterator[BenchNode]:
+    """Run `idnode serve` with one worker on `data_dir` until the block ends; its log stands beside the directory."""
+    command = str(Path(sys.executable).parent / "idnode")
+    port = free_port()
+    address = f"127.0.0.1:{port}"
+    data_dir.mkdir(parents=True, exist_ok=True)
+    log = data_dir.with_name(f"{data_dir.name}.log")
+    order = [command, "serve", "--data-dir", str(data_dir), "--http", address, "--workers", "1"]
+    # The settings of whoever runs the bench are not the bench's.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("IDNODE_")}
+    with running(order, log=log, environment=environment) as process:
+        ready = functools.partial(_is_ready, port)
+        wait_until(ready, process, timeout_s=START_TIMEOUT_S, what=f"idnode (its log is {log})")
+        about = msgspec.json.decode((data_dir / settings.NODE_FILE).read_bytes(), type=_NodeFile)
+        token = (data_dir / settings.TOKEN_FILE).read_text(encoding="ascii").strip()
+        served = Served(name, f"http://{address}", about.processes[settings.WORKER])
+        yield BenchNode(served, token, data_dir, about.pid)
+
+
+def _is_ready(port: int) -> bool:
+    asking = HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        asking.request("GET", "/readyz")
+        return asking.getresponse().status == HTTPStatus.OK
+    except (HTTPException, OSError):
+        return False
+    finally:
+        asking.close()

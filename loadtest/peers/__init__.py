@@ -1,0 +1,1 @@
+"""What the node is compared with: the servers that people would otherwise put in its place."""

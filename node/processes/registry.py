@@ -1,0 +1,80 @@
+"""The registry process: the API on a Unix socket, and what it does for its tables beside answering."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from aiohttp import web
+
+from node.collector import Collector
+from node.metrics import process_registry, published
+from node.node_status import node_status
+from node.processes.lifetime import Lifetime
+from node.processes.order import Order
+from node.upkeep import keep_tables, measure_journal
+from registry.app import make_app
+from registry.barrier import ReplicaBarrier
+from registry.context import RegistryContext, RegistrySettings
+from registry.database import open_pool
+
+# Requests under way at the end; the supervisor waits a little longer than this before it kills.
+DRAIN_S = 10.0
+
+
+async def run(order: Order, life: Lifetime) -> None:
+    """Serve the API until the process has to end; ready when it listens."""
+    paths, settings = order.paths, order.settings
+    metrics = process_registry()
+    pool = await open_pool(order.dsn, connections_max=settings.database.connections_max)
+    try:
+        async with ReplicaBarrier(paths.follower_socket) as barrier, published(metrics, paths.metrics, order.process):
+            context = RegistryContext(
+                pool,
+                barrier,
+                settings=RegistrySettings(resolvable_wait_s=settings.registry.resolvable_wait_ms / 1000),
+                status=node_status(paths),
+            )
+            async with _serving(make_app(context), paths.registry_socket), asyncio.TaskGroup() as tasks:
+                beside = [
+                    tasks.create_task(Collector(paths.spool, pool, metrics).run()),
+                    tasks.create_task(keep_tables(context, settings.journal.keep_days)),
+                    tasks.create_task(measure_journal(context, metrics)),
+                ]
+                life.ready()
+                await life.stop.wait()
+                for task in beside:
+                    task.cancel()
+    finally:
+        pool.terminate()
+
+
+@asynccontextmanager
+async def _serving(app: web.Application, path: Path) -> AsyncIterator[None]:
+    """Serve while the block runs; then end the requests under way."""
+    runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=DRAIN_S)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, _private_socket(path)).start()
+        yield
+    finally:
+        await runner.cleanup()
+        _remove(path)
+
+
+def _private_socket(path: Path) -> socket.socket:
+    """Bind a socket that only this user may connect to, in the place of one that a killed process left."""
+    _remove(path)
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        bound.bind(str(path))
+        path.chmod(0o600)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)

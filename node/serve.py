@@ -1,0 +1,45 @@
+"""`idnode serve`: claims the data directory and the address, then runs a supervisor until it is told to stop."""
+
+import asyncio
+import logging
+import resource
+import signal
+from collections.abc import Callable
+
+from node.claim import claimed
+from node.listening import reserved
+from node.paths import DataPaths
+from node.settings import Settings
+from node.supervisor import Supervisor
+
+_log = logging.getLogger(__name__)
+
+# Each connection is a file; the limit of a login shell is often 1,024.
+_OPEN_FILES = 262_144
+
+
+async def serve(settings: Settings, say: Callable[[str], None]) -> None:
+    """Run a node until SIGTERM, SIGINT or SIGHUP. `say` gets what a person should read. Raises `NodeError`."""
+    stop = asyncio.Event()
+    for kind in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(kind, stop.set)
+    _raise_open_files()
+    paths = DataPaths(settings.data_dir)
+    paths.create()
+    async with claimed(paths) as shared_lock:
+        # What a killed node left behind; create again, as clearing also removes empty directories.
+        paths.clear_run()
+        paths.create()
+        try:
+            with reserved(settings.http.address) as address:
+                _log.info("the node starts in %s", paths.data_dir)
+                await Supervisor(settings, paths, address=address, shared_lock=shared_lock, say=say).run(stop)
+        finally:
+            paths.clear_run()
+
+
+def _raise_open_files() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

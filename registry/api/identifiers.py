@@ -1,0 +1,147 @@
+"""Handlers: single identifiers, and lists of them."""
+
+import re
+from typing import Final
+from urllib.parse import quote
+
+import msgspec
+
+from registry.api.call import Answer, Call, answer, outcome
+from registry.api.paging import write_cursor
+from registry.api.shapes import IdentifierAnswer, IdentifierPage, IdentifierPatch, IdentifierRequest
+from registry.database import Connection
+from registry.errors import InvalidRequest, one_field
+from registry.service import identifiers, records
+from registry.service.change import Outcome
+from registry.service.identifiers import Written
+from registry.service.preconditions import Precondition
+from registry.states import instant
+from registry.tables.identifiers import Record
+
+PATH: Final = "/api/v1/identifiers/"
+# Everything a path may hold unencoded.
+_SAFE: Final = "!$&'()*+,;=:@/~-._"
+_TAG = re.compile(r'(?:W/)?("[^"]*")')
+
+
+async def put(call: Call) -> Answer:
+    """PUT /api/v1/identifiers/{identifier}."""
+    name, precondition = call.rest_of_path(PATH), _precondition(call)
+    body = await call.read(IdentifierRequest)
+
+    async def work(connection: Connection) -> Outcome:
+        written = await identifiers.put(
+            connection,
+            call.principal,
+            call.now,
+            name,
+            values=body.values,
+            template=body.template,
+            precondition=precondition,
+        )
+        return _made(written)
+
+    return await call.change(work, report=True)
+
+
+async def patch(call: Call) -> Answer:
+    """PATCH /api/v1/identifiers/{identifier}."""
+    name, precondition = call.rest_of_path(PATH), _precondition(call)
+    body = await call.read(IdentifierPatch)
+    if not body.values and not body.remove:
+        raise one_field("empty_patch", "values", "give values to add or replace, or indexes to remove")
+
+    async def work(connection: Connection) -> Outcome:
+        written = await identifiers.patch(
+            connection,
+            call.principal,
+            call.now,
+            name,
+            values=body.values,
+            remove=body.remove,
+            precondition=precondition,
+        )
+        return _made(written)
+
+    return await call.change(work, report=True)
+
+
+async def withdraw(call: Call) -> Answer:
+    """DELETE /api/v1/identifiers/{identifier}."""
+    name, precondition = call.rest_of_path(PATH), _precondition(call)
+
+    async def work(connection: Connection) -> Outcome:
+        written = await identifiers.withdraw(
+            connection,
+            call.principal,
+            call.now,
+            name,
+            successor=call.query("successor"),
+            precondition=precondition,
+        )
+        return _made(written)
+
+    return await call.change(work, report=True)
+
+
+async def get(call: Call) -> Answer:
+    """GET /api/v1/identifiers/{identifier}."""
+    async with call.connected() as connection:
+        record, prefix = await records.get(connection, call.principal, call.rest_of_path(PATH))
+    tag = f'"{record.version}"'
+    if _matches(call.request.headers.get("If-None-Match"), tag):
+        return Answer(304, b"", {"ETag": tag})
+    return answer(_shown(record, prefix.prefix), ETag=tag)
+
+
+async def page(call: Call) -> Answer:
+    """GET /api/v1/identifiers."""
+    prefix = call.query("prefix")
+    if not prefix:
+        raise InvalidRequest("prefix_missing", "the parameter prefix is missing", remedy="add ?prefix=88.118.8")
+    state = call.query("state") or "active"
+    if state not in ("active", "withdrawn", "all"):
+        raise InvalidRequest("bad_state", "state is active, withdrawn or all", remedy="correct the parameter state")
+    scope = f"identifiers {prefix} {state}"
+    after, limit = call.page(scope)
+    async with call.connected() as connection:
+        found, more = await records.page(
+            connection, call.principal, prefix, after, limit, None if state == "all" else state
+        )
+    following = write_cursor(scope, found[-1].key) if more else None
+    return answer(IdentifierPage([_shown(record, prefix) for record in found], following))
+
+
+def _made(written: Written) -> Outcome:
+    record = written.record
+    return outcome(
+        201 if written.created else 200,
+        {"identifier": record.spelling, "version": record.version},
+        written.cursor,
+        version=record.version,
+        location=PATH + quote(record.spelling, safe=_SAFE) if written.created else None,
+    )
+
+
+def _precondition(call: Call) -> Precondition:
+    headers = call.request.headers
+    return Precondition.from_headers(headers.get("If-Match"), headers.get("If-None-Match"))
+
+
+def _matches(if_none_match: str | None, tag: str) -> bool:
+    # Weak comparison: a cache may have weakened the tag on the way (RFC 9110, section 13.1.2).
+    return if_none_match is not None and (if_none_match.strip() == "*" or tag in _TAG.findall(if_none_match))
+
+
+def _shown(record: Record, prefix: str) -> IdentifierAnswer:
+    return IdentifierAnswer(
+        identifier=record.spelling,
+        prefix=prefix,
+        state=record.state,  # type: ignore[arg-type] # the table's own check allows no other
+        version=record.version,
+        created_at=instant(record.created_at),
+        updated_at=instant(record.updated_at),
+        values=msgspec.Raw(record.values),
+        template=record.template,
+        successor=record.successor,
+    )

@@ -1,0 +1,134 @@
+"""The OpenAPI 3.1 description, made from the table of routes and the types of the bodies."""
+
+import re
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+
+from registry.api.routing import Parameter, Route
+from registry.api.shapes import HandleValue, Problem
+from registry.authority import AUTHORITY, Reach
+
+VERSION: Final = "1"
+_TITLE: Final = "idnode registry"
+_ABOUT: Final = (
+    "Registers identifiers below a prefix and keeps their records. Requests carry a token; instants are RFC 3339 in "
+    "UTC; refusals are problem bodies (RFC 9457) with a `code` for programs and a `remedy` for people. A request that "
+    "changes something may carry an `Idempotency-Key` and be repeated for 24 hours without being done twice."
+)
+_IDEMPOTENCY: Final = Parameter(
+    "Idempotency-Key", "1 to 255 characters of your choice; the same key and request again: the same answer", "header"
+)
+_PROBLEM_TYPE: Final = "application/problem+json"
+_VARIABLE = re.compile(r"\{([a-z_]+)\}")
+
+
+def describe(routes: Sequence[Route]) -> dict[str, Any]:
+    """Describe the routes as an OpenAPI 3.1 document."""
+    bodies = [body for route in routes for body in (route.request, route.response) if body is not None]
+    _, components = msgspec.json.schema_components(
+        [*dict.fromkeys(bodies), HandleValue, Problem], ref_template="#/components/schemas/{name}"
+    )
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": _TITLE, "version": VERSION, "description": _ABOUT},
+        "servers": [{"url": "/"}],
+        "security": [{"token": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "schemas": components,
+        },
+    }
+
+
+def refusals(route: Route) -> list[int]:
+    """Return the statuses with which a route may refuse, in order."""
+    common = {400, 500, 503}
+    if AUTHORITY[route.action][None] is Reach.NOTHING:
+        common |= {401, 403}
+    if route.request is not None:
+        common |= {413, 415, 422}
+    if route.changes:
+        common |= {409, 422}
+    return sorted(common | set(route.refusals))
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": _operation_id(route),
+        "summary": route.summary,
+        "tags": [route.path.split("/")[3].partition(":")[0].partition(".")[0]],
+        "parameters": [_variable(name) for name in _VARIABLE.findall(route.path)]
+        + [_parameter(parameter) for parameter in (*route.parameters, *([_IDEMPOTENCY] if route.changes else []))],
+        "responses": {
+            **{str(status): _success(route, status) for status in route.statuses},
+            **{str(status): _refusal(status) for status in refusals(route)},
+        },
+    }
+    if route.description:
+        operation["description"] = route.description
+    if AUTHORITY[route.action][None] is not Reach.NOTHING:
+        operation["security"] = []
+    if route.request is not None:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {route.request_type: _content(route.request, route.request_example)},
+        }
+    return operation
+
+
+def _success(route: Route, status: int) -> dict[str, Any]:
+    described: dict[str, Any] = {"description": HTTPStatus(status).phrase}
+    if status == HTTPStatus.NOT_MODIFIED:
+        return described
+    if route.response is not None:
+        described["content"] = {route.response_type: _content(route.response, route.response_example)}
+    elif route.response_type != "application/json":
+        described["content"] = {route.response_type: {"schema": {"type": "string"}}}
+    else:
+        described["content"] = {route.response_type: {"schema": {"type": "object"}}}
+    return described
+
+
+def _content(body: type[msgspec.Struct], example: Any) -> dict[str, Any]:
+    content: dict[str, Any] = {"schema": {"$ref": f"#/components/schemas/{body.__name__}"}}
+    if example is not None:
+        content["example"] = example
+    return content
+
+
+def _refusal(status: int) -> dict[str, Any]:
+    refusal: dict[str, Any] = {
+        "description": HTTPStatus(status).phrase,
+        "content": {_PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        refusal["headers"] = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
+    if status == HTTPStatus.UNAUTHORIZED:
+        refusal["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}}}
+    return refusal
+
+
+def _variable(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    described = {
+        "name": parameter.name,
+        "in": parameter.place,
+        "description": parameter.description,
+        "schema": msgspec.json.schema(parameter.schema),
+    }
+    return {**described, "required": True} if parameter.required else described
+
+
+def _operation_id(route: Route) -> str:
+    words = re.findall(r"[a-z0-9]+", route.path.removeprefix("/api/v1"))
+    return "_".join([route.method.lower(), *words])

@@ -1,0 +1,353 @@
+"""The routes of the API, as data: the application, its authorisation and its description are made from this table."""
+
+from typing import Final, Literal
+
+from registry.api import about, batch, describe, identifiers, prefixes, templates, tokens
+from registry.api.routing import NDJSON, Parameter, Route
+from registry.api.shapes import (
+    Account,
+    BatchEnd,
+    BatchRow,
+    IdentifierAnswer,
+    IdentifierPage,
+    IdentifierPatch,
+    IdentifierRequest,
+    IssuedToken,
+    PrefixAnswer,
+    PrefixPage,
+    PrefixPatch,
+    PrefixRequest,
+    Status,
+    TemplateAnswer,
+    TemplatePage,
+    TemplateRequest,
+    TokenAnswer,
+    TokenPage,
+    TokenRequest,
+    WriteAnswer,
+)
+from registry.authority import Action
+
+_PAGING = (
+    Parameter("limit", "items on a page, 1 to 1000; 100 without it", schema=int),
+    Parameter("cursor", "`next` of the page before; without it the list begins anew"),
+)
+_IF_MATCH = Parameter("If-Match", "ETag of the version this change is based on; another one stored: 412", "header")
+_IF_ABSENT = Parameter("If-None-Match", "`*`: only if the identifier does not exist yet; else 412", "header")
+_IF_CHANGED = Parameter("If-None-Match", "ETags the caller has; if one is the record's: 304", "header")
+_IDENTIFIER_NOTE = (
+    "The identifier is everything behind `/identifiers/` in the raw path, percent-decoded once; slashes may stand as "
+    "they are, `+` is a plus sign. "
+)
+_RESOLVABLE_NOTE = (
+    "Answers once this host's resolver knows the change: `resolvable` is then true. If that takes longer than two "
+    "seconds the status is 202 and `resolvable` false; the change is stored all the same."
+)
+_VALUES = [{"index": 1, "type": "URL", "data": {"format": "string", "value": "https://example.com/sn0001"}}]
+_RECORD = {
+    "identifier": "88.118.8/SN0001",
+    "prefix": "88.118.8",
+    "state": "active",
+    "version": 1,
+    "created_at": "2025-11-22T08:00:00.000Z",
+    "updated_at": "2025-11-22T08:00:00.000Z",
+    "values": [{**_VALUES[0], "ttl": 86400, "timestamp": "2025-11-22T08:00:00Z"}],
+}
+_PREFIX = {
+    "prefix": "88.118.8",
+    "name": "Example Pumps",
+    "enterprise": "ent_3f9c0a7d51e2b846",
+    "state": "active",
+    "hosting": "here",
+    "exact_case": False,
+    "sites": [],
+    "created_at": "2025-11-22T08:00:00.000Z",
+    "updated_at": "2025-11-22T08:00:00.000Z",
+}
+_ITEMS = [
+    {"index": 2000, "name": "GTIN", "type": "gtin14", "format": "gtin", "required": True},
+    {"index": 2001, "name": "Product name", "type": "name", "format": "text", "required": True, "length_max": 200},
+]
+_WRITTEN = {"identifier": "88.118.8/SN0001", "version": 1, "resolvable": True}
+
+ROUTES: Final = (
+    Route(
+        method="PUT",
+        path="/api/v1/identifiers/{identifier}",
+        handler=identifiers.put,
+        action=Action.WRITE_IDENTIFIER,
+        summary="Register an identifier, or replace its record",
+        description=_IDENTIFIER_NOTE + "A value sent unchanged keeps its timestamp; a record sent unchanged keeps its "
+        "version. A withdrawn identifier is never given again. " + _RESOLVABLE_NOTE,
+        request=IdentifierRequest,
+        response=WriteAnswer,
+        statuses=(200, 201, 202),
+        refusals=(404, 409, 412),
+        parameters=(_IF_MATCH, _IF_ABSENT),
+        request_example={"values": _VALUES},
+        response_example=_WRITTEN,
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/identifiers/{identifier}",
+        handler=identifiers.get,
+        action=Action.READ_IDENTIFIER,
+        summary="Read the record of an identifier",
+        description=_IDENTIFIER_NOTE + "Of other enterprises' records the publicly readable values are shown.",
+        response=IdentifierAnswer,
+        statuses=(200, 304),
+        refusals=(404, 410),
+        parameters=(_IF_CHANGED,),
+        response_example=_RECORD,
+    ),
+    Route(
+        method="PATCH",
+        path="/api/v1/identifiers/{identifier}",
+        handler=identifiers.patch,
+        action=Action.WRITE_IDENTIFIER,
+        summary="Add, replace and remove single values of a record",
+        description=_IDENTIFIER_NOTE + _RESOLVABLE_NOTE,
+        request=IdentifierPatch,
+        response=WriteAnswer,
+        statuses=(200, 202),
+        refusals=(404, 409, 410, 412),
+        parameters=(_IF_MATCH,),
+        request_example={"values": _VALUES, "remove": [2001]},
+        response_example={**_WRITTEN, "version": 2},
+    ),
+    Route(
+        method="DELETE",
+        path="/api/v1/identifiers/{identifier}",
+        handler=identifiers.withdraw,
+        action=Action.WRITE_IDENTIFIER,
+        summary="Withdraw an identifier for good",
+        description=_IDENTIFIER_NOTE + "Lookups then answer that it is gone. " + _RESOLVABLE_NOTE,
+        response=WriteAnswer,
+        statuses=(200, 202),
+        refusals=(404, 409, 410, 412),
+        parameters=(_IF_MATCH, Parameter("successor", "the identifier to use instead")),
+        response_example={**_WRITTEN, "version": 3},
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/identifiers",
+        handler=identifiers.page,
+        action=Action.LIST_IDENTIFIERS,
+        summary="List the records of a prefix",
+        description="In the order of their keys, with their values. A page may be shorter than its limit when its "
+        "records are long; it is the last one when `next` is null.",
+        response=IdentifierPage,
+        refusals=(404,),
+        parameters=(
+            Parameter("prefix", "the prefix whose identifiers are listed", required=True),
+            Parameter("state", "active (the default), withdrawn or all", schema=Literal["active", "withdrawn", "all"]),
+            *_PAGING,
+        ),
+        response_example={"items": [_RECORD], "next": None},
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/identifiers:batch",
+        handler=batch.write,
+        action=Action.WRITE_IDENTIFIER,
+        summary="Register many identifiers in one stream",
+        description="One JSON object a line, at most 1 MiB a line and 100,000 lines; the answer has a line for each, "
+        "with its number, in order, and the summary last. A bad line is rejected with its reason and the others go "
+        "in. A line equal to what is stored is `unchanged`, so a batch may be sent again at any time. Lines are stored "
+        "in chunks; if the summary holds a `problem`, lines without an answer are to be sent again.",
+        request=BatchRow,
+        request_type=NDJSON,
+        response=BatchEnd,
+        response_type=NDJSON,
+        parameters=(
+            Parameter(
+                "on_conflict",
+                "what becomes of a line whose identifier exists with other values: `fail` rejects it (the default), "
+                "`skip` leaves what is stored, `replace` replaces it",
+                schema=Literal["skip", "replace", "fail"],
+            ),
+            Parameter("template", "code of the template every record must follow"),
+            Parameter("wait", "`false`: do not wait for the resolver at the end", schema=Literal["true", "false"]),
+        ),
+        request_example={"identifier": "88.118.8/SN0001", "values": _VALUES},
+        response_example={
+            "summary": {
+                "created": 1,
+                "replaced": 0,
+                "unchanged": 0,
+                "skipped": 0,
+                "rejected": 0,
+                "resolvable": True,
+            }
+        },
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/prefixes",
+        handler=prefixes.create,
+        action=Action.CREATE_PREFIX,
+        summary="Create a prefix",
+        request=PrefixRequest,
+        response=PrefixAnswer,
+        statuses=(201,),
+        refusals=(409,),
+        request_example={"prefix": "88.118.8", "name": "Example Pumps"},
+        response_example=_PREFIX,
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/prefixes",
+        handler=prefixes.page,
+        action=Action.LIST_PREFIXES,
+        summary="List prefixes",
+        description="All for an administrator, otherwise those of the caller's enterprise.",
+        response=PrefixPage,
+        parameters=_PAGING,
+        response_example={"items": [_PREFIX], "next": None},
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/prefixes/{prefix}",
+        handler=prefixes.get,
+        action=Action.READ_PREFIX,
+        summary="Read a prefix",
+        response=PrefixAnswer,
+        refusals=(404,),
+        response_example=_PREFIX,
+    ),
+    Route(
+        method="PATCH",
+        path="/api/v1/prefixes/{prefix}",
+        handler=prefixes.change,
+        action=Action.CHANGE_PREFIX,
+        summary="Change a prefix: suspend it, withdraw it, host it here or elsewhere",
+        request=PrefixPatch,
+        response=PrefixAnswer,
+        refusals=(404, 409),
+        request_example={"state": "suspended"},
+        response_example={**_PREFIX, "state": "suspended"},
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/templates",
+        handler=templates.create,
+        action=Action.CREATE_TEMPLATE,
+        summary="Create a template",
+        request=TemplateRequest,
+        response=TemplateAnswer,
+        statuses=(201,),
+        refusals=(409,),
+        request_example={"code": "product-1", "name": "Products", "items": _ITEMS},
+        response_example={
+            "code": "product-1",
+            "name": "Products",
+            "enterprise": None,
+            "state": "active",
+            "items": [{"length_min": None, "length_max": None, **item} for item in _ITEMS],
+            "created_at": "2025-11-22T08:00:00.000Z",
+            "updated_at": "2025-11-22T08:00:00.000Z",
+        },
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/templates",
+        handler=templates.page,
+        action=Action.LIST_TEMPLATES,
+        summary="List templates",
+        description="All for an administrator, otherwise those of the caller's enterprise and the node's own.",
+        response=TemplatePage,
+        parameters=_PAGING,
+        response_example={"items": [], "next": None},
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/templates/{code}",
+        handler=templates.get,
+        action=Action.READ_TEMPLATE,
+        summary="Read a template",
+        response=TemplateAnswer,
+        refusals=(404,),
+    ),
+    Route(
+        method="DELETE",
+        path="/api/v1/templates/{code}",
+        handler=templates.withdraw,
+        action=Action.WITHDRAW_TEMPLATE,
+        summary="Withdraw a template",
+        description="No new record may use it; records that do stay as they are.",
+        response=TemplateAnswer,
+        refusals=(404,),
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/tokens",
+        handler=tokens.issue,
+        action=Action.ISSUE_TOKEN,
+        summary="Issue a token",
+        request=TokenRequest,
+        response=IssuedToken,
+        statuses=(201,),
+        request_example={"role": "enterprise", "enterprise": "ent_3f9c0a7d51e2b846", "label": "ERP of Example Pumps"},
+        response_example={
+            "id": "tok_9d27c04b6a1e85f3",
+            "token": "idn_…",
+            "account": "acc_71b0c2f4a98d3e56",
+            "role": "enterprise",
+            "enterprise": "ent_3f9c0a7d51e2b846",
+            "label": "ERP of Example Pumps",
+            "created_at": "2025-11-22T08:00:00.000Z",
+            "expires_at": None,
+        },
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/tokens",
+        handler=tokens.page,
+        action=Action.LIST_TOKENS,
+        summary="List tokens, without their secrets",
+        response=TokenPage,
+        parameters=_PAGING,
+        response_example={"items": [], "next": None},
+    ),
+    Route(
+        method="DELETE",
+        path="/api/v1/tokens/{token}",
+        handler=tokens.revoke,
+        action=Action.REVOKE_TOKEN,
+        summary="Revoke a token",
+        response=TokenAnswer,
+        refusals=(404,),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/whoami",
+        handler=tokens.whoami,
+        action=Action.READ_OWN_ACCOUNT,
+        summary="Tell whom the token of this request speaks for",
+        response=Account,
+        response_example={"account": "acc_71b0c2f4a98d3e56", "role": "administrator", "enterprise": None},
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/status",
+        handler=about.get_status,
+        action=Action.READ_STATUS,
+        summary="Tell how the registry is",
+        response=Status,
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/openapi.json",
+        handler=describe.get_openapi,
+        action=Action.READ_API_DESCRIPTION,
+        summary="Get this description (OpenAPI 3.1)",
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/docs",
+        handler=describe.get_page,
+        action=Action.READ_API_DESCRIPTION,
+        summary="Read this description in a browser",
+        response_type="text/html",
+    ),
+)

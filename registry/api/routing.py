@@ -1,0 +1,56 @@
+"""What a route is: everything the application, the authorisation and the API description need to know of it."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from registry.api.call import JSON, Handler
+from registry.authority import Action
+
+NDJSON: Final = "application/x-ndjson"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of the query, or a header."""
+
+    name: str
+    description: str
+    place: str = "query"
+    schema: type | Any = str
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One method of one path. `path` is as in the description; variable parts stand in braces.
+
+    `statuses` are those of success; `refusals` those that are particular to the route, besides the common ones.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    action: Action
+    summary: str
+    description: str = ""
+    request: type[msgspec.Struct] | None = None
+    request_type: str = JSON
+    response: type[msgspec.Struct] | None = None
+    response_type: str = JSON
+    statuses: tuple[int, ...] = (200,)
+    refusals: tuple[int, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+    request_example: Any = None
+    response_example: Any = None
+
+    @property
+    def changes(self) -> bool:
+        """Whether the route changes anything, and so may be repeated under an Idempotency-Key."""
+        return self.method != "GET" and self.request_type != NDJSON
+
+    @property
+    def query_names(self) -> frozenset[str]:
+        """The parameters the query may have."""
+        return frozenset(parameter.name for parameter in self.parameters if parameter.place == "query")

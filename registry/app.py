@@ -1,0 +1,104 @@
+"""The registry's API process: the application, served on a local socket behind the resolver's workers."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from registry.api import describe, docs_page, openapi
+from registry.api.call import Answer, Call
+from registry.api.problems import from_exception
+from registry.api.routes import ROUTES
+from registry.api.routing import Route
+from registry.authority import Action, Principal, authorise
+from registry.context import RegistryContext, RegistrySettings
+from registry.database import connected
+from registry.errors import InvalidRequest, Unauthenticated
+from registry.service.accounts import authenticate
+
+__all__ = ["RegistryContext", "RegistrySettings", "make_app"]
+
+_CONTEXT: Final = web.AppKey("context", RegistryContext)
+# An identifier may hold anything, a line feed included, which a dot alone does not match.
+_PATTERNS: Final = {"{identifier}": "{identifier:(?s:.+)}"}
+
+
+def make_app(context: RegistryContext) -> web.Application:
+    """Make the application from the table of routes. The caller opens and closes what is in the context."""
+    app = web.Application(client_max_size=context.settings.body_octets_max, middlewares=[_refusals_as_problems])
+    description = openapi.describe(ROUTES)
+    app[_CONTEXT] = context
+    app[describe.OPENAPI] = msgspec.json.encode(description)
+    app[describe.DOCS_PAGE] = docs_page.render(description)
+    for route in ROUTES:
+        path = route.path
+        for variable, pattern in _PATTERNS.items():
+            path = path.replace(variable, pattern)
+        handler = _handler(route)
+        app.router.add_route(route.method, path, handler)
+        if route.method == "GET":
+            app.router.add_route("HEAD", path, handler)
+    return app
+
+
+@web.middleware
+async def _refusals_as_problems(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except Exception as error:  # noqa: BLE001 - the last border: whatever it is becomes an answer, and is logged there
+        return from_exception(error, request)
+
+
+def _handler(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        context = request.app[_CONTEXT]
+        principal = await _principal(request, context, route.action)
+        authorise(principal, route.action)
+        _check_query(request, route)
+        answer = await route.handler(Call(request, context, principal))
+        return _response(answer) if isinstance(answer, Answer) else answer
+
+    return handle
+
+
+async def _principal(request: web.Request, context: RegistryContext, action: Action) -> Principal | None:
+    """Tell who sent a request; None for one without a token."""
+    header = request.headers.get("Authorization")
+    if header is None or action is Action.READ_API_DESCRIPTION:
+        return None
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer":
+        raise Unauthenticated(
+            "scheme_not_supported",
+            "the registry knows the authentication scheme Bearer only",
+            remedy="send the header Authorization: Bearer <token>",
+        )
+    now = context.clock()
+    principal = context.tokens.recall(token.strip(), now)
+    if principal is None:
+        async with connected(context.pool) as connection:
+            principal = await authenticate(connection, token.strip(), now)
+        context.tokens.remember(token.strip(), principal, now)
+    return principal
+
+
+def _check_query(request: web.Request, route: Route) -> None:
+    unknown = sorted(set(request.query) - route.query_names)
+    if unknown:
+        known = ", ".join(sorted(route.query_names)) or "none"
+        raise InvalidRequest(
+            "unknown_parameter",
+            f"there is no parameter {unknown[0][:64]} here",
+            remedy=f"leave it out; the parameters of this path are: {known}",
+        )
+
+
+def _response(answer: Answer) -> web.Response:
+    headers = {"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff"} | answer.headers
+    charset = None if answer.content_type == "application/json" else "utf-8"
+    return web.Response(
+        status=answer.status, body=answer.body, headers=headers, content_type=answer.content_type, charset=charset
+    )

@@ -1,0 +1,128 @@
+"""The journal: one row per change, written in the transaction of the change, read in the order (xid, seq).
+
+A sequence number is taken before the commit, so a reader that remembers the highest one it saw loses what commits
+late. Readers here take only rows of transactions older than every transaction still running, so nothing can appear
+behind a position already read.
+
+The order is also the order of events for each key. For identifiers the row's own `xid` column sees to that (a
+transaction with a smaller id does not change the row any more, it is repeated); for everything else `serialise`.
+"""
+
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from identifiers.changes import Change, Cursor, Op
+from registry.database import Connection
+
+LAST_SEQ: Final = 2**63 - 1
+"""A position with this sequence number stands behind every row of its transaction."""
+OCTETS_MAX: Final = 16 * 2**20
+"""A read ends after about this many octets of states, whatever its limit of rows."""
+
+_APPEND = "INSERT INTO journal (actor, kind, key, op, after) VALUES ($1, $2, $3, $4, $5) RETURNING xid, seq"
+_SERIALISE = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
+# The window stops at the limit and reads lengths only, so long states are not fetched to be thrown away.
+_READ = """
+SELECT xid, seq, at, kind, key, op, after
+FROM (
+    SELECT xid, seq, at, kind, key, op, after,
+           sum(octet_length(after)) OVER (ORDER BY xid, seq ROWS UNBOUNDED PRECEDING) - octet_length(after) AS before
+    FROM journal
+    WHERE (xid, seq) > ($1, $2) AND xid < pg_snapshot_xmin(pg_current_snapshot()) AND at >= $4
+    ORDER BY xid, seq
+    LIMIT $3
+) AS unread
+WHERE before < $5
+ORDER BY xid, seq"""
+_FLOOR = """
+SELECT coalesce(
+    (SELECT min(day) FROM journal_sealed_days WHERE (last_xid, last_seq) > ($1, $2)),
+    (SELECT max(day) + 1 FROM journal_sealed_days),
+    '0001-01-01')::timestamp AT TIME ZONE 'UTC'"""
+_DEPTH = """
+SELECT count(*) FROM (
+    SELECT FROM journal WHERE (xid, seq) > ($1, $2) AND at >= $3 LIMIT $4
+) AS unread"""
+_END = "SELECT xid, seq FROM journal ORDER BY xid DESC, seq DESC LIMIT 1"
+_OLDEST = "SELECT dropped_xid AS xid, dropped_seq AS seq FROM journal_state"
+_STORED_EPOCH = "SELECT epoch::text FROM journal_state"
+_EPOCH = """
+SELECT concat_ws('.', epoch, system_identifier, substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8), oid)
+FROM journal_state, pg_control_system(), pg_database
+WHERE datname = current_database()"""
+
+
+async def append(connection: Connection, *, actor: str, kind: str, key: str, op: Op, after: bytes) -> Cursor:
+    """Write one change, in the transaction that makes it, and return its position. `actor` is an account's id."""
+    row = await connection.fetchrow(_APPEND, actor, kind, key, op, after.decode())
+    assert row is not None  # noqa: S101 - RETURNING gives a row or the insert has failed
+    return Cursor(row["xid"], row["seq"])
+
+
+async def serialise(connection: Connection, kind: str, key: str) -> None:
+    """Wait for other transactions that change this key, until the end of ours.
+
+    Must come before the transaction's first write: its xid, and with it the place of its changes in the journal, is
+    then later than that of the change before it. (An advisory lock takes no xid.)
+    """
+    await connection.execute(_SERIALISE, f"{kind}:{key}")
+
+
+async def read_changes(
+    connection: Connection, after: Cursor, limit: int, *, not_before: datetime | None = None
+) -> list[Change]:
+    """Return at most `limit` changes behind `after`, in order; each committed change appears in exactly one read.
+
+    Fewer than `limit` mean that there are no more for now, or about 16 MiB of states. `not_before` is `floor` of the
+    same or an earlier position; without it, it is looked up.
+    """
+    since = not_before if not_before is not None else await floor(connection, after)
+    rows = await connection.fetch(_READ, after.xid, after.seq, limit, since, OCTETS_MAX)
+    return [
+        Change(row["xid"], row["seq"], row["at"], row["kind"], row["key"], row["op"], row["after"].encode())
+        for row in rows
+    ]
+
+
+async def floor(connection: Connection, after: Cursor) -> datetime:
+    """Return the beginning of the first day that may hold rows behind `after`, so that reads touch no older partition.
+
+    Holds for every later position too. Only sealed days are skipped, and no row is ever added to these.
+    """
+    since = await connection.fetchval(_FLOOR, after.xid, after.seq)
+    assert isinstance(since, datetime)  # noqa: S101 - coalesce ends in a constant
+    return since
+
+
+async def depth(connection: Connection, after: Cursor, limit: int) -> int:
+    """Count the changes behind `after`, at most `limit` of them."""
+    return int(await connection.fetchval(_DEPTH, after.xid, after.seq, await floor(connection, after), limit))
+
+
+async def end(connection: Connection) -> Cursor:
+    """Return the position of the last committed change; who has come this far knows everything committed by now."""
+    row = await connection.fetchrow(_END)
+    return Cursor(row["xid"], row["seq"]) if row else await oldest(connection)
+
+
+async def oldest(connection: Connection) -> Cursor:
+    """Return the position behind which everything is still held; a follower before it needs a snapshot."""
+    row = await connection.fetchrow(_OLDEST)
+    assert row is not None  # noqa: S101 - the migration that makes the table puts its only row in
+    return Cursor(row["xid"], row["seq"])
+
+
+async def epoch(connection: Connection) -> str:
+    """Return the identity of the journal.
+
+    It changes with everything after which the same position may name other rows: a new database, a restored or
+    copied one (another cluster or database) and a promoted standby (another timeline). Where a hosted PostgreSQL does
+    not show these, only a new database is told apart.
+    """
+    try:
+        async with connection.transaction():  # a savepoint, if the caller is in a transaction already
+            return str(await connection.fetchval(_EPOCH))
+    except asyncpg.InsufficientPrivilegeError:
+        return str(await connection.fetchval(_STORED_EPOCH))

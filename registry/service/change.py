@@ -1,0 +1,97 @@
+"""One change, one transaction: done again when it lost a race, done once when the request comes twice.
+
+The answer to a change made under an idempotency key is kept in the change's own transaction, so there is never a
+change without its answer, nor an answer without its change. Refusals are not kept: they changed nothing, and asking
+again is harmless.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from identifiers.changes import Cursor
+from registry.database import Connection, Pool, transaction
+from registry.errors import ChangedMeanwhile, Conflict, InvalidFields
+from registry.tables import idempotency
+
+ATTEMPTS_MAX: Final = 5
+ANSWERS_KEPT: Final = timedelta(hours=24)
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What a change leads to: the answer's status and body, and the position the replica has to reach for it.
+
+    `body_kept` is the body for a repeated request where it is another one.
+    """
+
+    status: int
+    body: msgspec.Raw
+    body_kept: msgspec.Raw | None = None
+    cursor: Cursor | None = None
+    version: int | None = None
+    location: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An idempotency key as an account used it, with the hash of the request it came with."""
+
+    account: str
+    key: str
+    request_sha256: bytes
+
+
+Work = Callable[[Connection], Awaitable[Outcome]]
+"""Makes the change in the transaction it is given."""
+
+
+async def make_change(pool: Pool, now: datetime, work: Work, claim: Claim | None = None) -> Outcome:
+    """Run `work` in one transaction, or give the kept answer of the same request made before.
+
+    Raises `Conflict` when other writers were faster `ATTEMPTS_MAX` times, or are at work on the same key.
+    """
+    for _ in range(ATTEMPTS_MAX):
+        try:
+            async with transaction(pool) as connection:
+                if claim is not None and (kept := await _kept(connection, now, claim)) is not None:
+                    return kept
+                outcome = await work(connection)
+                if claim is not None:
+                    await _keep(connection, now, claim, outcome)
+                return outcome
+        except ChangedMeanwhile:
+            continue
+    raise Conflict(
+        "concurrent_change",
+        f"others changed the same thing {ATTEMPTS_MAX} times while this was tried",
+        remedy="read it again and repeat the change if it still applies",
+    )
+
+
+async def _kept(connection: Connection, now: datetime, claim: Claim) -> Outcome | None:
+    if not await idempotency.lock(connection, claim.account, claim.key):
+        raise Conflict(
+            "request_in_progress",
+            "a request with this Idempotency-Key is being carried out",
+            remedy="wait a second and send the same request again to get its answer",
+        )
+    found = await idempotency.find(connection, claim.account, claim.key, now - ANSWERS_KEPT)
+    if found is None:
+        return None
+    request_sha256, answer = found
+    if request_sha256 != claim.request_sha256:
+        raise InvalidFields(
+            "idempotency_key_reused",
+            "this Idempotency-Key came with another request before",
+            remedy="use a new key for a new request, and the same one only to repeat a request unchanged",
+        )
+    return msgspec.json.decode(answer, type=Outcome)
+
+
+async def _keep(connection: Connection, now: datetime, claim: Claim, outcome: Outcome) -> None:
+    kept = msgspec.structs.replace(outcome, body=outcome.body_kept or outcome.body, body_kept=None)
+    answer = msgspec.json.encode(kept).decode()
+    await idempotency.keep(connection, claim.account, claim.key, claim.request_sha256, answer, now)

@@ -1,0 +1,1 @@
+"""One module per table: its SQL, and its rows as immutable values. No rules live here."""

@@ -1,0 +1,143 @@
+"""Counts of lookups as the national statistics need them: per prefix by source and outcome, latency, busiest second.
+
+Counting is part of every lookup's cost, so what is counted per lookup is kept in plain attributes; sums that can be
+made from them are made when they are drained. What is counted here is lost in a crash until it is drained to the
+spool; the reporting contract allows ten seconds.
+"""
+
+from collections import Counter
+from typing import Any, Literal
+
+Outcome = Literal["found", "referral", "absent", "gone", "denied", "malformed"]
+Face = Literal["handle-json", "redirect", "lookup"]
+
+UNSERVED = ""
+"""The tally of names below no prefix of ours: a local figure, kept without addresses."""
+
+HISTOGRAM_BUCKETS = 24
+"""Latency buckets by powers of two of a microsecond: bucket n holds latencies below 2^n µs; the last one the rest."""
+
+
+class Source:
+    """How many lookups one address made under one prefix, on one face and with one outcome."""
+
+    __slots__ = ("count", "tally")
+
+    def __init__(self, tally: "Tally") -> None:
+        self.tally = tally
+        self.count = 0
+
+
+class Tally:
+    """What was counted for one prefix since the last drain. Latencies in microseconds, moments in whole seconds."""
+
+    __slots__ = ("max_at", "max_us", "min_at", "min_us", "second", "second_count", "seconds", "sources", "sum_us")
+
+    def __init__(self) -> None:
+        self.sources: dict[tuple[str, Face, Outcome], Source] = {}
+        self.seconds: dict[int, int] = {}
+        self.second = 0
+        self.second_count = 0
+        self.sum_us = 0
+        self.min_us = 1 << 62
+        self.min_at = 0
+        self.max_us = -1
+        self.max_at = 0
+
+    def turn_second(self, at_s: int) -> None:
+        """Begin to count another second. The clock may be set back: a second may come again."""
+        if self.second_count:
+            self.seconds[self.second] = self.seconds.get(self.second, 0) + self.second_count
+        self.second = at_s
+        self.second_count = 0
+
+    def as_dict(self, prefix: str) -> dict[str, Any]:
+        """Return the form written to the spool."""
+        self.turn_second(0)
+        sources: Counter[tuple[str, Outcome]] = Counter()
+        faces: Counter[Face] = Counter()
+        for (address, face, outcome), source in self.sources.items():
+            sources[address, outcome] += source.count
+            faces[face] += source.count
+        return {
+            "prefix": prefix,
+            "sources": [[address, outcome, n] for (address, outcome), n in sources.items() if prefix != UNSERVED],
+            "latency": {
+                "count": faces.total(),
+                "sum_us": self.sum_us,
+                "min_us": self.min_us,
+                "min_at": self.min_at,
+                "max_us": self.max_us,
+                "max_at": self.max_at,
+            },
+            "seconds": [[second, n] for second, n in self.seconds.items()],
+            "faces": dict(faces),
+        }
+
+
+class Tallies:
+    """All tallies of one process. Not thread-safe: a process counts on its event loop only."""
+
+    def __init__(self) -> None:
+        self._by_prefix: dict[str, Tally] = {}
+        self._drained: Counter[tuple[Face, Outcome]] = Counter()
+        self.keys = 0
+        self.generation = 0
+        self.histogram = [0] * HISTOGRAM_BUCKETS
+        self._drained_us = 0
+
+    def source(self, prefix: str, address: str, face: Face, outcome: Outcome) -> Source:
+        """Where such lookups are counted, until `generation` changes. Callers on the hot path keep it that long."""
+        tally = self._by_prefix.get(prefix)
+        if tally is None:
+            tally = self._by_prefix[prefix] = Tally()
+        key = (address if prefix else "", face, outcome)
+        source = tally.sources.get(key)
+        if source is None:
+            source = tally.sources[key] = Source(tally)
+            self.keys += 1
+        return source
+
+    def count(self, source: Source, at_s: int, us: int) -> None:
+        """Count one lookup that ended at `at_s` (whole seconds since 1970) and took `us` microseconds."""
+        source.count += 1
+        tally = source.tally
+        if at_s != tally.second:
+            tally.turn_second(at_s)
+        tally.second_count += 1
+        tally.sum_us += us
+        if us > tally.max_us:
+            tally.max_us = us
+            tally.max_at = at_s
+        if us < tally.min_us:
+            tally.min_us = us
+            tally.min_at = at_s
+        bucket = us.bit_length()
+        self.histogram[bucket if bucket < HISTOGRAM_BUCKETS else -1] += 1
+
+    def record(self, prefix: str, address: str, outcome: Outcome, face: Face, at_s: int, us: int) -> None:
+        """Count one lookup, wherever it belongs."""
+        self.count(self.source(prefix, address, face, outcome), at_s, us)
+
+    @property
+    def outcomes(self) -> Counter[tuple[Face, Outcome]]:
+        """Lookups since the start of the process, by face and outcome."""
+        totals = Counter(self._drained)
+        for tally in self._by_prefix.values():
+            for (_, face, outcome), source in tally.sources.items():
+                totals[face, outcome] += source.count
+        return totals
+
+    @property
+    def sum_us(self) -> int:
+        """Latency of all lookups since the start of the process, added up."""
+        return self._drained_us + sum(tally.sum_us for tally in self._by_prefix.values())
+
+    def drain(self) -> list[dict[str, Any]]:
+        """Everything counted since the last drain, in the spool's form. Cumulative figures stay."""
+        self._drained, self._drained_us = self.outcomes, self.sum_us
+        drained = [tally.as_dict(prefix) for prefix, tally in self._by_prefix.items()]
+        self._by_prefix = {}
+        self.keys = 0
+        self.generation += 1
+        return drained

@@ -1,0 +1,22 @@
+"""How much at once and how often a follower works."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Times in seconds.
+
+    `poll_s` is the wait at the journal's end when nobody wakes the follower; `check_s` and `verify_s` are how often the
+    files and the journal's identity are looked at; who is `behind_s` behind has the latter looked at after each batch.
+    """
+
+    batch_changes: int = 5_000
+    poll_s: float = 0.05
+    check_s: float = 1.0
+    verify_s: float = 5.0
+    behind_s: float = 60.0
+    source_timeout_s: float = 30.0
+    backoff_first_s: float = 0.1
+    backoff_max_s: float = 2.0
+    repeat_log_s: float = 60.0

@@ -1,0 +1,155 @@
+"""The rendered record: what the replica stores for one identifier, made once at write time, cut up at read time.
+
+Layout, little-endian; the public JSON comes first because it is what almost every lookup sends:
+
+    format u1 | flags u1 | spelling octets u2 | ttl seconds u4 | expiry u4 | location octets u4 | JSON octets u4
+    | entity tag 16 ASCII | public JSON | crc32 u4 | location | spelling | wire values | crc32 u4
+
+Each `crc32` covers what stands before it, the second one what stands behind the first. They are checked on every read:
+LMDB keeps no checksums, and a wrong answer is worse than none. `expiry` is the earliest absolute TTL in seconds since
+1970, 0 for none.
+"""
+
+import struct
+import zlib
+from hashlib import blake2b
+
+from identifiers.changes import IdentifierState
+from identifiers.value_json import decode_stored, values_to_json
+from identifiers.values import PUBLIC_READ, Value
+from identifiers.wire import decode_values as decode_wire
+from identifiers.wire import encode_values as encode_wire
+from resolver.location import location_of
+
+FORMAT = 1
+FLAG_WITHDRAWN = 0x01
+FLAG_RESTRICTED = 0x02
+TTL_MAX_S = 2 * 86_400
+"""Nothing is promised to stay for longer than two days (Handle proxy rule for `Expires`)."""
+
+HEAD = struct.Struct("<BBHIIII16s")
+JSON_AT = HEAD.size
+LANE_HEAD = struct.Struct("<xB14xI16s")
+"""Of the head only flags, JSON octets and entity tag."""
+CRC_OCTETS = 4
+_crc = struct.Struct("<I").pack
+CRC_RESIDUE = 0x2144DF1C
+"""The CRC-32 of any octets followed by their own CRC-32, so that checking needs no copy."""
+
+
+class RecordDamaged(Exception):  # noqa: N818 - names what was found
+    """The stored octets are not what was written."""
+
+
+class Record:
+    """A view of rendered octets. Cheap to make; every part is cut out only when asked for."""
+
+    __slots__ = (
+        "_data",
+        "_expires_at",
+        "_flags",
+        "_json_octets",
+        "_location_octets",
+        "_rest_at",
+        "_spelling_octets",
+        "_ttl_s",
+        "etag",
+    )
+
+    def __init__(self, data: bytes) -> None:
+        head = _checked_head(data)
+        self._data = data
+        self._rest_at: int = JSON_AT + head[6] + CRC_OCTETS
+        self._flags: int = head[1]
+        self._spelling_octets: int = head[2]
+        self._ttl_s: int = head[3]
+        self._expires_at: int = head[4]
+        self._location_octets: int = head[5]
+        self._json_octets: int = head[6]
+        self.etag: bytes = head[7]
+
+    def __repr__(self) -> str:
+        state = "withdrawn" if self.withdrawn else "active"
+        return f"Record({self.spelling!r}, {state}, etag={self.etag.decode()})"
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether the identifier was withdrawn: it answers Gone and is never used again."""
+        return bool(self._flags & FLAG_WITHDRAWN)
+
+    @property
+    def restricted(self) -> bool:
+        """Whether some value is not publicly readable."""
+        return bool(self._flags & FLAG_RESTRICTED)
+
+    @property
+    def public_json(self) -> bytes:
+        """The publicly readable values as a compact Handle JSON array, ascending by index."""
+        return self._data[JSON_AT : JSON_AT + self._json_octets]
+
+    @property
+    def location(self) -> str:
+        """Where a redirect goes, ready for a Location header; empty when the record has no usable URL."""
+        return self._data[self._rest_at : self._rest_at + self._location_octets].decode("ascii")
+
+    @property
+    def spelling(self) -> str:
+        """The identifier as it was registered."""
+        start = self._rest_at + self._location_octets
+        return self._data[start : start + self._spelling_octets].decode()
+
+    @property
+    def wire(self) -> bytes:
+        """Every value, restricted ones too, in the Handle wire layout: never sent without a check of permissions."""
+        return self._data[self._rest_at + self._location_octets + self._spelling_octets : -CRC_OCTETS]
+
+    def values(self) -> tuple[Value, ...]:
+        """Every value, restricted ones too."""
+        return decode_wire(self.wire)
+
+    def max_age_s(self, now_s: int) -> int:
+        """Seconds for which an answer may be kept: the smallest TTL of the public values, at most two days."""
+        if not self._expires_at:
+            return self._ttl_s
+        return max(0, min(self._ttl_s, self._expires_at - now_s))
+
+
+def _checked_head(data: bytes) -> tuple[int, int, int, int, int, int, int, bytes]:
+    if len(data) < JSON_AT or data[0] != FORMAT:
+        raise RecordDamaged("a stored record does not begin as one")
+    head = HEAD.unpack_from(data)
+    rest_at = JSON_AT + head[6] + CRC_OCTETS
+    if zlib.crc32(data[:rest_at]) != CRC_RESIDUE or zlib.crc32(data[rest_at:]) != CRC_RESIDUE:
+        raise RecordDamaged("a stored record does not match its checksums")
+    return head
+
+
+def render(state: IdentifierState) -> bytes:
+    """Return the octets stored for a state, whose values the registry has checked."""
+    stored_json = bytes(state.values)
+    values = decode_stored(stored_json)
+    public = [value for value in values if value.permissions & PUBLIC_READ]
+    restricted = len(public) < len(values)
+    withdrawn = state.state == "withdrawn"
+    # The stored text is already canonical, so it is the answer unless something must be left out.
+    public_json = values_to_json(public) if restricted else stored_json
+    location = location_of(public).encode("ascii")
+    spelling = state.identifier.encode()
+    ttl_s, expires_at = _life(public)
+    flags = (FLAG_WITHDRAWN if withdrawn else 0) | (FLAG_RESTRICTED if restricted else 0)
+    etag = blake2b(public_json, digest_size=8).hexdigest().encode("ascii")
+    head = HEAD.pack(FORMAT, flags, len(spelling), ttl_s, expires_at, len(location), len(public_json), etag)
+    public_part = head + public_json
+    rest = b"%b%b%b" % (location, spelling, encode_wire(values))
+    return b"%b%b%b%b" % (public_part, _crc(zlib.crc32(public_part)), rest, _crc(zlib.crc32(rest)))
+
+
+def _life(values: list[Value]) -> tuple[int, int]:
+    """Return the smallest relative TTL and the earliest absolute one."""
+    relative, absolute = TTL_MAX_S, 0
+    for value in values:
+        if value.ttl_absolute:
+            absolute = min(absolute, value.ttl) if absolute else value.ttl
+        elif value.ttl < relative:
+            relative = value.ttl
+    return relative, absolute

@@ -1,0 +1,212 @@
+"""The replica on disk: generations of an LMDB environment, and which of them is current.
+
+    DIR/gen-1/       an LMDB environment: records, prefixes, credentials, meta
+    DIR/current      a symbolic link to the generation that answers lookups
+    DIR/damaged      left by a reader that met broken octets; the follower rebuilds
+
+A rebuild fills a new generation beside the old one and then moves the link, so lookups go on throughout.
+"""
+
+import shutil
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lmdb
+import msgspec
+
+from identifiers.changes import (
+    KIND_CREDENTIAL,
+    KIND_IDENTIFIER,
+    KIND_PREFIX,
+    Change,
+    Cursor,
+    IdentifierState,
+)
+from identifiers.identifier import storage_key
+from resolver.environment import (
+    MapLimits,
+    ReplicaDamaged,
+    ReplicaMissing,
+    check_size,
+    close_environment,
+    create_environment,
+    open_environment,
+)
+from resolver.record import render
+
+SCHEMA = b"1"
+RECORDS, PREFIXES, CREDENTIALS, META = b"records", b"prefixes", b"credentials", b"meta"
+CURSOR = struct.Struct("<QQ")
+DAMAGE_MARKER = "damaged"
+
+
+def current_generation(directory: Path) -> Path:
+    """Return the generation that answers lookups now. Raises ReplicaMissing."""
+    try:
+        name = str((directory / "current").readlink())
+    except OSError as error:
+        raise ReplicaMissing(f"no replica in {directory}") from error
+    return directory / name
+
+
+class ReplicaWriter:
+    """The one writer of a host's replica. `apply` is one transaction: all of the changes and the cursor, or nothing."""
+
+    def __init__(self, environment: "lmdb.Environment", generation: Path, limits: MapLimits) -> None:
+        self._environment = environment
+        self._generation = generation
+        self._limits = limits
+        self._inode = (generation / "data.mdb").stat().st_ino
+        self._databases = {name: environment.open_db(name) for name in (RECORDS, PREFIXES, CREDENTIALS, META)}
+        with environment.begin() as transaction:
+            meta = self._databases[META]
+            self.epoch = bytes(transaction.get(b"epoch", b"", db=meta)).decode()
+            self.cursor = Cursor(*CURSOR.unpack(transaction.get(b"cursor", bytes(CURSOR.size), db=meta)))
+            self._prefix_version = int(transaction.get(b"prefixes", b"0", db=meta))
+            self._schema = bytes(transaction.get(b"schema", b"", db=meta))
+
+    @classmethod
+    def open_current(cls, directory: Path, limits: MapLimits | None = None) -> "ReplicaWriter":
+        """Go on with the current generation. Raises ReplicaMissing or ReplicaDamaged."""
+        limits = limits or MapLimits()
+        generation = current_generation(directory)
+        if (directory / DAMAGE_MARKER).exists():
+            raise ReplicaDamaged((directory / DAMAGE_MARKER).read_text(errors="replace").strip())
+        size = max(limits.initial_octets, (generation / "data.mdb").stat().st_size if generation.exists() else 0)
+        environment = open_environment(generation, size, readonly=False)
+        try:
+            writer = cls(environment, generation, limits)
+        except (lmdb.Error, struct.error, ValueError, OSError) as error:
+            close_environment(generation)
+            raise ReplicaDamaged(f"{generation} cannot be read: {error}") from error
+        if writer._schema != SCHEMA:
+            writer.close()
+            raise ReplicaDamaged(f"{generation} has another schema than this version writes")
+        return writer
+
+    @classmethod
+    def create_next(cls, directory: Path, epoch: str, limits: MapLimits | None = None) -> "ReplicaWriter":
+        """Make an empty generation beside the current one. Half-built ones of an earlier attempt are removed."""
+        limits = limits or MapLimits()
+        directory.mkdir(parents=True, exist_ok=True)
+        keep = _current_name(directory)
+        numbers = [0]
+        for path in directory.glob("gen-*"):
+            numbers.append(int(path.name[4:]) if path.name[4:].isdigit() else 0)
+            if path.name != keep:
+                shutil.rmtree(path, ignore_errors=True)
+        generation = directory / f"gen-{max(numbers) + 1}"
+        generation.mkdir()
+        environment = create_environment(generation, limits.initial_octets)
+        meta = environment.open_db(META)
+        with environment.begin(write=True) as transaction:
+            transaction.put(b"schema", SCHEMA, db=meta)
+            transaction.put(b"epoch", epoch.encode(), db=meta)
+        return cls(environment, generation, limits)
+
+    def publish(self) -> None:
+        """Make this generation the current one and remove the others. Readers that have one open keep its pages."""
+        directory = self._generation.parent
+        self._environment.sync(True)  # noqa: FBT003 - the library's own positional flag
+        link = directory / "current.new"
+        link.unlink(missing_ok=True)
+        link.symlink_to(self._generation.name)
+        link.replace(directory / "current")
+        (directory / DAMAGE_MARKER).unlink(missing_ok=True)
+        for path in directory.glob("gen-*"):
+            if path != self._generation:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def apply(self, changes: Sequence[Change], cursor: Cursor | None = None) -> None:
+        """Apply changes in order. `cursor` defaults to the last change's. Raises lmdb.Error with nothing applied.
+
+        A full map is doubled up to its limit and the batch tried again.
+        """
+        rendered = [_rendered(change) for change in changes]
+        reached = cursor or (changes[-1].cursor if changes else self.cursor)
+        prefix_version = self._prefix_version + any(name == PREFIXES for name, _, _ in rendered)
+        while True:
+            try:
+                self._write(rendered, reached, prefix_version)
+            except lmdb.MapFullError:
+                self._grow()
+            else:
+                self.cursor = reached
+                self._prefix_version = prefix_version
+                return
+
+    def _write(self, rendered: list[tuple[bytes, bytes, bytes]], cursor: Cursor, prefix_version: int) -> None:
+        databases = self._databases
+        with self._environment.begin(write=True) as transaction:
+            for name, key, octets in rendered:
+                if name:
+                    transaction.put(key, octets, db=databases[name])
+            transaction.put(b"cursor", CURSOR.pack(*cursor), db=databases[META])
+            transaction.put(b"prefixes", b"%d" % prefix_version, db=databases[META])
+
+    def _grow(self) -> None:
+        size = self._environment.info()["map_size"]
+        if size >= self._limits.maximum_octets:
+            limit = self._limits.maximum_octets
+            raise ReplicaFull(f"the replica has reached its limit of {limit} octets: raise replica.map_max_octets")
+        self._environment.set_mapsize(min(size * 2, self._limits.maximum_octets))
+
+    def check_on_disk(self) -> None:
+        """Raise when the files were removed, replaced or cut behind our back, or a reader reported damage."""
+        directory = self._generation.parent
+        if _current_name(directory) != self._generation.name:
+            raise ReplicaMissing(f"{directory / 'current'} no longer points at this replica")
+        try:
+            inode = (self._generation / "data.mdb").stat().st_ino
+        except OSError as error:
+            raise ReplicaMissing(f"{self._generation} was removed") from error
+        if inode != self._inode:
+            raise ReplicaDamaged(f"{self._generation} was replaced by another file")
+        check_size(self._environment, self._generation)
+        marker = directory / DAMAGE_MARKER
+        if marker.exists():
+            raise ReplicaDamaged(marker.read_text(errors="replace").strip())
+
+    def record_count(self) -> int:
+        """How many records there are, withdrawn ones too."""
+        with self._environment.begin() as transaction:
+            count: int = transaction.stat(self._databases[RECORDS])["entries"]
+            return count
+
+    def close(self) -> None:
+        """Release the map."""
+        close_environment(self._generation)
+
+
+class ReplicaFull(Exception):  # noqa: N818 - a limit of the configuration
+    """The map may not grow further."""
+
+
+def _current_name(directory: Path) -> str | None:
+    try:
+        return str((directory / "current").readlink())
+    except OSError:
+        return None
+
+
+_identifier_state = msgspec.json.Decoder(IdentifierState)
+
+
+def _rendered(change: Change) -> tuple[bytes, bytes, bytes]:
+    """Database, key and octets of one change; an empty database name for kinds no lookup needs."""
+    if change.kind == KIND_IDENTIFIER:
+        return RECORDS, storage_key(change.key), render(_identifier_state.decode(change.after))
+    if change.kind == KIND_PREFIX:
+        return PREFIXES, change.key.encode(), change.after
+    if change.kind == KIND_CREDENTIAL:
+        return CREDENTIALS, change.key.encode(), change.after
+    return b"", b"", b""
+
+
+def as_json(environment: "lmdb.Environment") -> dict[str, Any]:
+    """Figures of the map for `idnode status`: octets used and mapped, and readers."""
+    info, stat = environment.info(), environment.stat()
+    used = (info["last_pgno"] + 1) * stat["psize"]
+    return {"used_octets": used, "map_octets": info["map_size"], "readers": info["num_readers"]}

@@ -1,0 +1,108 @@
+"""Making the bodies that are sent: the final one before the first attempt, a second one, and smaller ones."""
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Final
+
+from sync import body
+from sync.batch import PROFILE, Batch, Header, Limits, Row
+from sync.calendar_time import instant
+from sync.context import Context
+from sync.database import Connection
+from sync.outbox import batches, streams
+from sync.outbox.batches import NewBatch, StoredBatch
+from sync.outbox.streams import Stream
+
+PRODUCER: Final = f"idnode/{version('idnode')}"
+
+
+async def take(connection: Connection, context: Context, stream_id: int) -> tuple[StoredBatch, Batch] | None:
+    """Return the stream's oldest batch that is not acknowledged, ready to be sent; None if there is none.
+
+    In the caller's transaction: a queued batch gets its sequence and its body, which never change again.
+    """
+    stream = await streams.lock(connection, stream_id)
+    stored = await batches.next_open(connection, stream_id)
+    if stored is None:
+        return None
+    if stored.sequence is not None and stored.rows_sha256 is not None and stored.body is not None:
+        return stored, _batch(context, stream, stored, stored.sequence, stored.rows_sha256, stored.body)
+    if stored.row_lines is None:
+        raise body.BodyError(f"batch {stored.batch_id} is {stored.state} and has neither body nor rows")
+    sequence = stream.acknowledged_sequence + 1
+    made = await asyncio.to_thread(_make, context, stream, stored, sequence, body.decompress(stored.row_lines))
+    await batches.fix(connection, made, context.now())
+    return stored, made
+
+
+async def rebuild(connection: Connection, context: Context, stream: Stream, stored: StoredBatch) -> None:
+    """Make the body anew from the rows in the stored one, under the same id: the collector consumed nothing."""
+    assert stored.sequence is not None  # noqa: S101 - only what was sent can be asked for anew
+    rows = await asyncio.to_thread(rows_of, stored)
+    lines = b"".join(body.numbered(rows))
+    await batches.rebuilt(connection, await asyncio.to_thread(_make, context, stream, stored, stored.sequence, lines))
+
+
+def pieces(stored: StoredBatch, max_rows: int | None, max_bytes: int | None) -> list[NewBatch]:
+    """Return smaller batches with the rows of one that was too large; without advice, or if it changes nothing, halves.
+
+    The first gets the same sequence when its time comes. The batch must have two rows or more.
+    """
+    rows = rows_of(stored)
+    limits = Limits(max_rows=max(1, max_rows or len(rows)), max_bytes=max(1, max_bytes or body.BODY_OCTETS_MAX))
+    parts = list(body.cut(rows, limits))
+    if len(parts) == 1:
+        half = len(rows) // 2
+        parts = [rows[:half], rows[half:]]
+    made, first_row = list[NewBatch](), stored.first_row
+    for part in parts:
+        lines = body.compress(b"".join(body.numbered(part)))
+        made.append(NewBatch(uuid.uuid4(), stored.stream_id, first_row, len(part), stored.period, lines))
+        first_row += len(part)
+    return made
+
+
+def rows_of(batch: StoredBatch | Batch) -> Sequence[Row]:
+    """Return the rows of a batch that has its body; raises BodyError if it is damaged."""
+    if batch.body is None:
+        raise body.BodyError(f"batch {batch.batch_id} has no body")
+    _, lines = body.take_apart(body.decompress(batch.body))
+    return list(body.rows_of(lines))
+
+
+def _make(context: Context, stream: Stream, stored: StoredBatch, sequence: int, lines: bytes) -> Batch:
+    header = Header(
+        profile=PROFILE,
+        batch_id=stored.batch_id,
+        reporter=context.reporter,
+        table=stream.table,
+        schema=context.tables[stream.table].schema,
+        scope=stream.scope,
+        sequence=sequence,
+        mode="delta",
+        period=stored.period,
+        requires=(),
+        row_count=stored.row_count,
+        rows_sha256=body.rows_sha256(lines),
+        created_at=instant(context.now()),
+        producer=PRODUCER,
+    )
+    content = body.compress(body.compose(header, lines))
+    return _batch(context, stream, stored, sequence, header.rows_sha256, content)
+
+
+def _batch(
+    context: Context, stream: Stream, stored: StoredBatch, sequence: int, rows_sha256: str, content: bytes
+) -> Batch:
+    return Batch(
+        batch_id=stored.batch_id,
+        reporter=context.reporter,
+        table=stream.table,
+        scope=stream.scope,
+        sequence=sequence,
+        row_count=stored.row_count,
+        rows_sha256=rows_sha256,
+        body=content,
+    )

@@ -1,0 +1,149 @@
+"""The reporting process: journal to queue, queue to collector, and the upkeep of both, until it is told to stop."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Final
+
+import asyncpg
+from prometheus_client import CollectorRegistry
+
+from registry.migrate import migrate
+from sync.batcher import Batcher
+from sync.context import Context
+from sync.database import DatabaseAway, Pool, connected, open_pool
+from sync.delivery import Delivery
+from sync.link import Link
+from sync.metrics import SyncMetrics
+from sync.outbox import batches
+from sync.outbox.feeds import FeedMoved
+from sync.settings import SyncSettings
+from sync.status import table_status
+from sync.tables import tables
+from sync.transports.http import HttpTransport
+
+MIGRATIONS: Final = Path(__file__).with_name("migrations")
+CONNECT_TIMEOUT_S: Final = 10.0
+UPKEEP_S: Final = 15.0
+BODIES_FORGOTTEN_AT_ONCE: Final = 500
+
+_log = logging.getLogger(__name__)
+
+
+async def prepare(dsn: str) -> None:
+    """Bring the reports' tables to this release's schema; raises DatabaseAway and MigrationError."""
+    try:
+        connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S)
+        try:
+            await migrate(connection, "sync", MIGRATIONS)
+        finally:
+            await connection.close()
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        raise DatabaseAway(f"PostgreSQL: {error or type(error).__name__}") from error
+
+
+async def run(settings: SyncSettings, stop: asyncio.Event, *, registry: CollectorRegistry | None = None) -> None:
+    """Report until `stop` is set; PostgreSQL and the collector may be away at any time, the start included.
+
+    Whatever is under way at the end has an unknown end, and is done again at the next start: no data depends on a
+    clean stop.
+    """
+    while not await _prepared(settings, stop):
+        if stop.is_set():
+            return
+    metrics = SyncMetrics(registry if registry is not None else CollectorRegistry())
+    async with _context(settings, metrics) as context:
+        link = Link(context, settings.limits)
+        delivery = Delivery(context, link, poll_s=settings.poll_s)
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(delivery.run()), tasks.create_task(_keep_up(settings, context))]
+            for table in context.tables.values():
+                batcher = Batcher(context, table, limits=lambda: link.limits)
+                running.append(tasks.create_task(_feed(batcher, context, delivery, settings.poll_s)))
+            await stop.wait()
+            for task in running:
+                task.cancel()
+
+
+async def _prepared(settings: SyncSettings, stop: asyncio.Event) -> bool:
+    """Whether the tables are ready now; if not, returns after a while, or as soon as `stop` is set."""
+    try:
+        await prepare(settings.dsn)
+    except DatabaseAway as error:
+        _log.warning("reports cannot begin yet: %s", error)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(settings.poll_s):
+                await stop.wait()
+        return False
+    return True
+
+
+@asynccontextmanager
+async def _context(settings: SyncSettings, metrics: SyncMetrics) -> AsyncIterator[Context]:
+    pool: Pool = await open_pool(settings.dsn)
+    transport = HttpTransport(
+        settings.upstream_url,
+        settings.reporter,
+        token=settings.token,
+        parallel_max=settings.limits.max_parallel,
+        answer_timeout_s=settings.answer_timeout_s,
+    )
+    try:
+        yield Context(
+            dsn=settings.dsn,
+            pool=pool,
+            transport=transport,
+            tables=tables(settings.reporter, settings.default_template),
+            reporter=settings.reporter,
+            policy=settings.retry,
+            random=Random(),  # noqa: S311 - spreads retries, guards no secret
+            now=lambda: datetime.now(UTC),
+            metrics=metrics,
+        )
+    finally:
+        await transport.aclose()
+        pool.terminate()
+
+
+async def _feed(batcher: Batcher, context: Context, delivery: Delivery, poll_s: float) -> None:
+    """Keep one table's queue up with the journal; looking every `poll_s` is the truth, no hint is needed."""
+    failures = 0
+    while True:
+        try:
+            read, more = await batcher.step()
+            resent = await batcher.resend()
+            failures = 0
+        except DatabaseAway as error:
+            failures += 1
+            context.metrics.failed("database")
+            if failures == 1:
+                _log.warning("the journal cannot be read, reports wait: %s", error)
+            await asyncio.sleep(min(poll_s, context.policy.delay_s(failures, context.random)))
+            continue
+        except FeedMoved as error:
+            # Another process of this node reports too. Harmless: positions, locks and batch ids keep rows single.
+            _log.warning("%s", error)
+            read, more, resent = True, True, False
+        if read or resent:
+            delivery.wake()
+        if not more:
+            await asyncio.sleep(poll_s)
+
+
+async def _keep_up(settings: SyncSettings, context: Context) -> None:
+    """Show how the queues stand, and drop bodies kept long enough."""
+    while True:
+        try:
+            async with connected(context.pool) as connection:
+                for name in context.tables:
+                    context.metrics.show(await table_status(connection, context.reporter, name, context.now()))
+                before = context.now() - timedelta(days=settings.keep_bodies_days)
+                while await batches.forget_bodies(connection, before, BODIES_FORGOTTEN_AT_ONCE):
+                    pass
+        except DatabaseAway:
+            context.metrics.failed("database")
+        await asyncio.sleep(UPKEEP_S)

@@ -1,0 +1,56 @@
+"""What is done about a batch that was not acknowledged: rest, halt, smaller batches, a second body."""
+
+import asyncio
+import logging
+
+from sync import making, settlement
+from sync.batch import Batch
+from sync.context import Context
+from sync.database import transaction
+from sync.outbox import batches, streams
+from sync.outbox.streams import Stream
+from sync.transport import TransportError
+
+_log = logging.getLogger(__name__)
+
+
+async def put_off(context: Context, stream: Stream, error: TransportError) -> None:
+    """Let the stream rest, longer after each failure in a row."""
+    async with transaction(context.pool) as connection:
+        failures = (await streams.lock(connection, stream.stream_id)).failures + 1
+        until = context.rest_until(failures, error.retry_after_s)
+        await streams.put_off(connection, stream.stream_id, until=until, error=str(error), now=context.now())
+    if failures == 1:
+        _log.warning("%s waits: %s", stream.name, error)
+
+
+async def halt(context: Context, stream: Stream, reason: str) -> None:
+    """Stop this stream until an operator resumes it."""
+    context.metrics.failed("halted")
+    _log.error("%s is halted until an operator resumes it: %s", stream.name, reason)
+    async with transaction(context.pool) as connection:
+        await streams.halt(connection, stream.stream_id, reason, context.now())
+
+
+async def split(context: Context, stream: Stream, batch: Batch, error: TransportError) -> None:
+    """Put smaller batches in this one's place; a row too large on its own stays open instead."""
+    now = context.now()
+    async with transaction(context.pool) as connection:
+        await streams.lock(connection, stream.stream_id)
+        stored = await batches.next_open(connection, stream.stream_id)
+        if stored is None or stored.batch_id != batch.batch_id:
+            return
+        if stored.row_count == 1:
+            await settlement.give_up_row(connection, context.tables[stream.table], stream.stream_id, batch, now)
+            return
+        made = await asyncio.to_thread(making.pieces, stored, error.max_rows, error.max_bytes)
+        await batches.replace(connection, stored.batch_id, made, now)
+
+
+async def rebuild(context: Context, stream: Stream, batch: Batch) -> None:
+    """Make the batch's body anew; the stream goes on at once."""
+    async with transaction(context.pool) as connection:
+        await streams.lock(connection, stream.stream_id)
+        stored = await batches.next_open(connection, stream.stream_id)
+        if stored is not None and stored.batch_id == batch.batch_id:
+            await making.rebuild(connection, context, stream, stored)

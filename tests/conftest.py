@@ -1,0 +1,97 @@
+"""One PostgreSQL for the whole test session, and fresh databases in it."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+from node.postgres import EmbeddedPostgres
+
+EXTERNAL_DATABASE = "IDNODE_TEST_DATABASE"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """Yield the DSN of a PostgreSQL server: embedded for the session, or what IDNODE_TEST_DATABASE names."""
+    external = os.environ.get(EXTERNAL_DATABASE)
+    if external:
+        yield external
+        return
+    directory = Path(tempfile.mkdtemp(prefix="idnode-test-"))
+    server = EmbeddedPostgres(directory / "postgres", directory / "run", durable=False)
+    server.initialise()
+    with (directory / "postgres.log").open("wb") as log:
+        process = subprocess.Popen(server.command(), env=dict(server.environment), cwd="/", stdout=log, stderr=log)
+    try:
+        asyncio.run(server.wait_ready())
+        yield server.dsn
+    finally:
+        server.stop()
+        process.wait(timeout=10)
+        shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+def registry_template(postgres: str) -> Iterator[str]:
+    """Yield the name of a database that holds the registry's empty tables, to copy from."""
+    from registry.migrate import migrate  # noqa: PLC0415 - most tests need no registry
+
+    async def make() -> str:
+        name = await _create_database(postgres)
+        connection = await asyncpg.connect(_named(postgres, name))
+        try:
+            await migrate(connection)
+        finally:
+            await connection.close()
+        return name
+
+    name = asyncio.run(make())
+    yield name
+    asyncio.run(_drop_database(postgres, name))
+
+
+@pytest.fixture
+async def database(postgres: str) -> AsyncIterator[str]:
+    """Yield the DSN of a fresh, empty database."""
+    name = await _create_database(postgres)
+    yield _named(postgres, name)
+    await _drop_database(postgres, name)
+
+
+@pytest.fixture
+async def registry_database(postgres: str, registry_template: str) -> AsyncIterator[str]:
+    """Yield the DSN of a fresh database with the registry's empty tables."""
+    name = await _create_database(postgres, template=registry_template)
+    yield _named(postgres, name)
+    await _drop_database(postgres, name)
+
+
+async def _create_database(server: str, template: str = "template0") -> str:
+    name = f"test_{uuid.uuid4().hex}"
+    connection = await asyncpg.connect(server)
+    try:
+        await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    finally:
+        await connection.close()
+    return name
+
+
+async def _drop_database(server: str, name: str) -> None:
+    connection = await asyncpg.connect(server)
+    try:
+        # FORCE: a test that failed half-way may have left a connection.
+        await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    finally:
+        await connection.close()
+
+
+def _named(server: str, name: str) -> str:
+    return urlunsplit(urlsplit(server)._replace(path=f"/{name}"))

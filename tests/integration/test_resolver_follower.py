@@ -1,0 +1,303 @@
+"""The follower against a real replica: it builds, follows, resumes and rebuilds, and lookups never stop."""
+
+import asyncio
+import contextlib
+import resource
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from identifiers.changes import START, Cursor
+from resolver.environment import MapLimits
+from resolver.follower import Follower
+from resolver.follower_states import State
+from resolver.lookup import Absent, Found, Gone, Lookup
+from resolver.pace import Pace
+from resolver.replica_reader import ReplicaReader
+from tests.integration.memory_journal import PREFIX, MemoryJournal
+from tests.support import eventually
+from tests.unit.replica_states import url
+
+QUICK = Pace(batch_changes=10, poll_s=0.01, check_s=0.02, verify_s=0.02, backoff_first_s=0.01, backoff_max_s=0.05)
+SMALL = MapLimits(1 << 20, 1 << 26)
+
+
+class Running:
+    """A follower at work, with what it announced and counted."""
+
+    def __init__(self, journal: MemoryJournal, directory: Path, pace: Pace, limits: MapLimits) -> None:
+        self.registry = CollectorRegistry()
+        self.announced: list[Cursor] = []
+        self.woken = asyncio.Event()
+        self.follower = Follower(
+            journal,
+            directory,
+            self.announced.append,
+            woken=self.woken,
+            pace=pace,
+            map_limits=limits,
+            registry=self.registry,
+        )
+
+    def metric(self, name: str, **labels: str) -> float:
+        return self.registry.get_sample_value(name, labels) or 0.0
+
+    async def reached(self, cursor: Cursor) -> None:
+        await eventually(lambda: self.follower.state is State.FOLLOWING and self.follower.cursor >= cursor)
+
+
+@asynccontextmanager
+async def following(
+    journal: MemoryJournal, directory: Path, pace: Pace = QUICK, limits: MapLimits = SMALL
+) -> AsyncIterator[Running]:
+    running = Running(journal, directory, pace, limits)
+    task = asyncio.create_task(running.follower.run())
+    try:
+        yield running
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def found(directory: Path, suffix: str) -> str:
+    """Return the kind of answer a fresh reader gives."""
+    reader = ReplicaReader(directory)
+    try:
+        return type(Lookup(reader).find(f"{PREFIX}/{suffix}")).__name__
+    finally:
+        reader.close()
+
+
+def generations(directory: Path) -> list[str]:
+    return [path.name for path in directory.glob("gen-*")]
+
+
+@pytest.fixture
+def journal() -> MemoryJournal:
+    journal = MemoryJournal()
+    for number in range(7):
+        journal.add(f"SN{number}", url(f"https://example.com/{number}"))
+    return journal
+
+
+async def test_a_missing_replica_is_built_from_a_snapshot_and_then_followed(
+    journal: MemoryJournal, tmp_path: Path
+) -> None:
+    async with following(journal, tmp_path) as running:
+        await running.reached(journal.rows[-1].cursor)
+        assert found(tmp_path, "SN6") == "Found"
+        await running.reached(journal.add("SN7"))
+        assert found(tmp_path, "SN7") == "Found"
+        assert running.metric("idnode_replica_rebuilds_total", reason="missing") == 1
+        assert running.announced == sorted(running.announced)
+        assert running.announced[-1] == journal.rows[-1].cursor
+
+
+async def test_a_withdrawal_reaches_open_readers(journal: MemoryJournal, tmp_path: Path) -> None:
+    async with following(journal, tmp_path) as running:
+        await running.reached(journal.rows[-1].cursor)
+        lookup = Lookup(ReplicaReader(tmp_path))
+        assert isinstance(lookup.find(f"{PREFIX}/SN1"), Found)
+        await running.reached(journal.add("SN1", state="withdrawn"))
+        assert isinstance(lookup.find(f"{PREFIX}/SN1"), Gone)
+
+
+async def test_a_restarted_follower_resumes_from_its_own_cursor(journal: MemoryJournal, tmp_path: Path) -> None:
+    async with following(journal, tmp_path) as running:
+        await running.reached(journal.rows[-1].cursor)
+    position = journal.add("later")
+    async with following(journal, tmp_path) as running:
+        await running.reached(position)
+        assert running.announced[0] == Cursor(position.xid - 1, position.seq - 1)
+    assert journal.snapshots == 1
+    assert found(tmp_path, "later") == "Found"
+
+
+async def test_a_wake_is_answered_without_waiting_for_the_poll(journal: MemoryJournal, tmp_path: Path) -> None:
+    async with following(journal, tmp_path, Pace(poll_s=3_600.0)) as running:
+        await running.reached(journal.rows[-1].cursor)
+        await eventually(lambda: running.follower.lag_s == 0.0)
+        readings = journal.readings
+        position = journal.add("woken")
+        assert journal.readings == readings
+        running.woken.set()
+        await running.reached(position)
+
+
+async def test_more_changes_than_one_batch_are_read_without_pause(journal: MemoryJournal, tmp_path: Path) -> None:
+    async with following(journal, tmp_path, Pace(batch_changes=10, poll_s=3_600.0)) as running:
+        await running.reached(journal.rows[-1].cursor)
+        await eventually(lambda: running.follower.lag_s == 0.0)
+        for number in range(95):
+            position = journal.add(f"many{number}")
+        running.woken.set()
+        await running.reached(position)
+        await eventually(lambda: running.metric("idnode_replica_changes_total") >= 95)
+        assert running.metric("idnode_replica_batch_changes_bucket", le="10.0") >= 10
+
+
+async def test_a_source_that_is_away_stops_nothing_but_following(journal: MemoryJournal, tmp_path: Path) -> None:
+    async with following(journal, tmp_path) as running:
+        await running.reached(journal.rows[-1].cursor)
+        lookup = Lookup(ReplicaReader(tmp_path))
+        journal.away = True
+        position = journal.add("meanwhile")
+        await eventually(lambda: running.follower.state is State.WAITING_FOR_SOURCE)
+        assert isinstance(lookup.find(f"{PREFIX}/SN1"), Found)
+        assert isinstance(lookup.find(f"{PREFIX}/meanwhile"), Absent)
+        await eventually(lambda: running.follower.lag_s > 1.0)
+        journal.away = False
+        await running.reached(position)
+        assert isinstance(lookup.find(f"{PREFIX}/meanwhile"), Found)
+        await eventually(lambda: running.follower.lag_s == 0.0)
+        assert running.metric("idnode_follower_failures_total", what="source") >= 1
+        assert journal.snapshots == 1
+
+
+async def test_a_start_without_a_source_waits_and_then_builds(journal: MemoryJournal, tmp_path: Path) -> None:
+    journal.away = True
+    async with following(journal, tmp_path) as running:
+        await eventually(lambda: running.metric("idnode_follower_failures_total", what="source") >= 3)
+        assert running.follower.cursor == START
+        journal.away = False
+        await running.reached(journal.rows[-1].cursor)
+
+
+async def test_a_cursor_older_than_the_journal_takes_a_snapshot(journal: MemoryJournal, tmp_path: Path) -> None:
+    async with following(journal, tmp_path) as running:
+        await running.reached(journal.rows[-1].cursor)
+    journal.add("SN1", state="withdrawn")
+    last = journal.add("newer")
+    rows = list(journal.rows)
+    journal.drop_before(rows[-2].cursor)
+    journal.rows = rows  # what a snapshot holds is the state, not the rows that led to it
+    async with following(journal, tmp_path) as running:
+        await eventually(lambda: running.metric("idnode_replica_rebuilds_total", reason="expired") == 1)
+        await running.reached(last)
+    assert found(tmp_path, "SN1") == "Gone"
+    assert found(tmp_path, "newer") == "Found"
+
+
+async def test_rows_read_behind_a_gap_are_not_applied(journal: MemoryJournal, tmp_path: Path) -> None:
+    """Changes dropped while the follower was away must not be skipped, even when later ones can be read."""
+    async with following(journal, tmp_path) as running:
+        await running.reached(journal.rows[-1].cursor)
+        before = running.follower.cursor
+    journal.add("dropped")
+    journal.add("kept")
+    journal.drop_before(journal.rows[-2].cursor)
+    journal.break_snapshot_after = 0
+    async with following(journal, tmp_path) as running:
+        await eventually(lambda: journal.snapshots >= 3)
+        assert running.announced[-1] == before
+    assert found(tmp_path, "kept") == "Absent"
+
+
+async def test_another_journal_makes_a_new_replica(journal: MemoryJournal, tmp_path: Path) -> None:
+    async with following(journal, tmp_path) as running:
+        await running.reached(journal.rows[-1].cursor)
+        journal.restore("journal-2", journal.rows[:3])
+        await eventually(lambda: running.metric("idnode_replica_rebuilds_total", reason="epoch") == 1)
+        await running.reached(journal.rows[-1].cursor)
+    assert found(tmp_path, "SN1") == "Found"
+    assert found(tmp_path, "SN6") == "Absent"
+
+
+async def test_damage_a_reader_met_is_repaired(journal: MemoryJournal, tmp_path: Path) -> None:
+    async with following(journal, tmp_path) as running:
+        await running.reached(journal.rows[-1].cursor)
+        reader = ReplicaReader(tmp_path)
+        reader.report_damage("a record does not match its checksum")
+        await eventually(lambda: running.metric("idnode_replica_rebuilds_total", reason="damaged") == 1)
+        await running.reached(journal.rows[-1].cursor)
+        assert reader.refresh()
+        assert isinstance(Lookup(reader).find(f"{PREFIX}/SN6"), Found)
+        assert not (tmp_path / "damaged").exists()
+
+
+async def test_a_deleted_replica_is_built_again(journal: MemoryJournal, tmp_path: Path) -> None:
+    async with following(journal, tmp_path) as running:
+        await running.reached(journal.rows[-1].cursor)
+        (tmp_path / "current").unlink()
+        await eventually(lambda: running.metric("idnode_replica_rebuilds_total", reason="missing") == 2)
+        await running.reached(journal.rows[-1].cursor)
+    assert found(tmp_path, "SN6") == "Found"
+
+
+async def test_a_replica_cut_short_before_the_start_is_built_again(journal: MemoryJournal, tmp_path: Path) -> None:
+    async with following(journal, tmp_path) as running:
+        await running.reached(journal.rows[-1].cursor)
+    data = (tmp_path / "current" / "data.mdb").resolve()
+    data.write_bytes(data.read_bytes()[:8192])
+    async with following(journal, tmp_path) as running:
+        await running.reached(journal.rows[-1].cursor)
+        assert running.metric("idnode_replica_rebuilds_total", reason="damaged") == 1
+    assert found(tmp_path, "SN6") == "Found"
+
+
+async def test_a_rebuild_that_breaks_off_leaves_the_old_replica_serving(journal: MemoryJournal, tmp_path: Path) -> None:
+    async with following(journal, tmp_path) as running:
+        await running.reached(journal.rows[-1].cursor)
+        lookup = Lookup(ReplicaReader(tmp_path))
+        current = (tmp_path / "current").resolve()
+        journal.break_snapshot_after = 3
+        journal.restore("journal-2", list(journal.rows))
+        await eventually(lambda: journal.snapshots >= 4)
+        assert (tmp_path / "current").resolve() == current
+        assert isinstance(lookup.find(f"{PREFIX}/SN6"), Found)
+        journal.break_snapshot_after = None
+        await eventually(lambda: running.metric("idnode_replica_rebuilds_total", reason="epoch") == 1)
+    assert (tmp_path / "current").resolve() != current
+    assert generations(tmp_path) == [(tmp_path / "current").resolve().name]
+
+
+async def test_a_change_that_cannot_be_rendered_holds_nothing_up(journal: MemoryJournal, tmp_path: Path) -> None:
+    async with following(journal, tmp_path) as running:
+        await running.reached(journal.rows[-1].cursor)
+        journal.append_raw("identifier", f"hdl:{PREFIX}/SN1", b'{"identifier":"half a st')
+        journal.append_raw("credential", "", b"{}")
+        await running.reached(journal.add("behind it"))
+        await eventually(lambda: running.metric("idnode_replica_changes_skipped_total") == 2)
+    assert found(tmp_path, "behind it") == "Found"
+    assert found(tmp_path, "SN1") == "Found"
+
+
+async def test_a_map_at_its_limit_is_said_and_corrupts_nothing(
+    journal: MemoryJournal, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(300):
+        last = journal.add(f"large{number}", url("https://example.com/" + "x" * 4_000))
+    async with following(journal, tmp_path, limits=MapLimits(1 << 20, 1 << 20)) as running:
+        await eventually(lambda: running.metric("idnode_follower_failures_total", what="replica") >= 2)
+    assert "raise replica.map_max_octets" in caplog.text
+    assert sum("cannot be written" in message for message in caplog.messages) == 1
+    assert sum("will be rebuilt" in message for message in caplog.messages) == 1
+    async with following(journal, tmp_path) as running:
+        await running.reached(last)
+    assert found(tmp_path, "large299") == "Found"
+
+
+async def test_a_full_disk_is_waited_out(
+    journal: MemoryJournal, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A limit on the size of files fails writes as a full disk does, and leaves them half-done in the same way."""
+    async with following(journal, tmp_path) as running:
+        await running.reached(journal.rows[-1].cursor)
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "current" / "data.mdb").stat().st_size, hard))
+        try:
+            for number in range(50):
+                last = journal.add(f"large{number}", url("https://example.com/" + "x" * 4_000))
+            await eventually(lambda: running.metric("idnode_follower_failures_total", what="replica") >= 2)
+            assert found(tmp_path, "SN6") == "Found"
+            assert found(tmp_path, "large49") == "Absent"
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert "cannot be written" in caplog.text
+        await running.reached(last)
+    assert found(tmp_path, "large49") == "Found"
+    assert journal.snapshots == 1

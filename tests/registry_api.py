@@ -1,0 +1,138 @@
+"""The registry's API on a real socket before a real database, and a client for it."""
+
+import asyncio
+import io
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import yarl
+from aiohttp import web
+
+from registry.app import RegistryContext, RegistrySettings, make_app
+from registry.barrier import ReplicaBarrier
+from registry.bootstrap import ensure_administrator
+from registry.database import open_pool
+
+JSON = {"Content-Type": "application/json"}
+VALUES = [{"index": 1, "type": "URL", "data": "https://example.com/1"}]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer, read whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def lines(self) -> list[Any]:
+        return [json.loads(line) for line in self.body.splitlines()]
+
+
+class Client:
+    """Speaks to the API as the holder of one token."""
+
+    def __init__(self, session: aiohttp.ClientSession, token: str | None) -> None:
+        self.session = session
+        self.token = token
+
+    async def __call__(
+        self, method: str, path: str, body: Any = None, *, data: Any = None, headers: Mapping[str, str] | None = None
+    ) -> Reply:
+        """Send a request; `path` goes out as it is, nothing normalised."""
+        sent = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        if body is not None:
+            data = json.dumps(body, ensure_ascii=False).encode()
+            sent |= JSON
+        sent |= dict(headers or {})
+        url = yarl.URL(f"http://registry{path}", encoded=True)
+        async with self.session.request(method, url, data=data, headers=sent) as answer:
+            return Reply(answer.status, answer.headers, await answer.read())
+
+    async def batch(self, rows: list[Any] | bytes, query: str = "") -> list[Any]:
+        """Send rows as one batch and return the lines of the answer."""
+        data = rows if isinstance(rows, bytes) else b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+        reply = await self(
+            "POST",
+            f"/api/v1/identifiers:batch{query}",
+            data=io.BytesIO(data),
+            headers={"Content-Type": "application/x-ndjson"},
+        )
+        assert reply.status == 200, reply.body
+        return reply.lines
+
+
+@dataclass(frozen=True)
+class Api:
+    """A running API, with clients of three kinds and the enterprise that has the prefix 88.118.8."""
+
+    context: RegistryContext
+    socket: Path
+    session: aiohttp.ClientSession
+    admin: Client
+    dsn: str
+
+    def client(self, token: str | None) -> Client:
+        return Client(self.session, token)
+
+    async def prefix(self, prefix: str = "88.118.8", name: str = "Pumps", **rest: Any) -> str:
+        """Create a prefix and return the id of its enterprise."""
+        reply = await self.admin("POST", "/api/v1/prefixes", {"prefix": prefix, "name": name, **rest})
+        assert reply.status == 201, reply.body
+        return str(reply.json["enterprise"])
+
+    async def holder(self, role: str, enterprise: str | None = None, **rest: Any) -> Client:
+        """Issue a token and return a client that holds it."""
+        body = {"role": role, "enterprise": enterprise, "label": "test", **rest}
+        reply = await self.admin("POST", "/api/v1/tokens", body)
+        assert reply.status == 201, reply.body
+        return self.client(reply.json["token"])
+
+
+@asynccontextmanager
+async def running_api(
+    dsn: str, directory: Path, status: Mapping[str, Any] | None = None, **settings: Any
+) -> AsyncIterator[Api]:
+    """Serve the API on a Unix socket. Without a follower, so writes answer 202 after `resolvable_wait_s`."""
+    socket = directory / "registry.sock"
+    async with AsyncExitStack() as stack:
+        pool = await open_pool(dsn, connections_max=8)
+        stack.push_async_callback(pool.close)
+        barrier = await stack.enter_async_context(ReplicaBarrier(directory / "follower.sock"))
+        context = RegistryContext(
+            pool,
+            barrier,
+            settings=RegistrySettings(**{"resolvable_wait_s": 0.0, **settings}),
+            status=status or {},
+        )
+        async with pool.acquire() as connection:
+            token = await ensure_administrator(connection)
+        runner = web.AppRunner(make_app(context), access_log=None)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.UnixSite(runner, str(socket)).start()
+        session = await stack.enter_async_context(
+            aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(socket)), auto_decompress=False)
+        )
+        yield Api(context, socket, session, Client(session, token), dsn)
+
+
+async def raw_request(socket: Path, request: bytes) -> bytes:
+    """Send octets to the API and return everything it answers until it closes."""
+    reader, writer = await asyncio.open_unix_connection(socket)
+    writer.write(request)
+    await writer.drain()
+    try:
+        return await asyncio.wait_for(reader.read(), 10)
+    finally:
+        writer.close()

@@ -1,0 +1,73 @@
+"""Rendered records: what goes in comes out, and broken octets are noticed."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from identifiers.value_json import values_to_json
+from identifiers.values import Value
+from resolver.record import TTL_MAX_S, Record, RecordDamaged, render
+from tests.unit.replica_states import identifier_state, url
+
+NAME = "88.118.8/SN0001"
+
+
+def test_a_record_gives_back_every_part() -> None:
+    public = url("https://example.com/1")
+    hidden = Value(2, "NOTE", b"internal", permissions=0b1100)
+    record = Record(render(identifier_state(NAME, public, hidden)))
+    assert record.spelling == NAME
+    assert record.location == "https://example.com/1"
+    assert record.public_json == values_to_json([public])
+    assert record.values() == (public, hidden)
+    assert record.restricted
+    assert not record.withdrawn
+
+
+def test_a_value_that_is_not_public_is_in_no_public_part() -> None:
+    record = Record(render(identifier_state(NAME, url("https://secret.example.com/", permissions=0b1100))))
+    assert record.public_json == b"[]"
+    assert record.location == ""
+
+
+def test_the_entity_tag_changes_with_the_public_values_only() -> None:
+    def etag(*values: Value) -> bytes:
+        return Record(render(identifier_state(NAME, *values))).etag
+
+    one, other = url("https://example.com/1"), url("https://example.com/2")
+    assert etag(one) != etag(other)
+    assert etag(one) == etag(one, Value(2, "NOTE", b"x", permissions=0b1100))
+
+
+def test_a_withdrawn_record_says_so() -> None:
+    assert Record(render(identifier_state(NAME, state="withdrawn"))).withdrawn
+
+
+@pytest.mark.parametrize(
+    ("values", "now_s", "max_age_s"),
+    [
+        ((), 0, TTL_MAX_S),
+        ((url("https://a/", ttl=60),), 0, 60),
+        ((url("https://a/", ttl=60), Value(2, "NOTE", b"x", ttl=30)), 0, 30),
+        ((url("https://a/", ttl=10_000_000),), 0, TTL_MAX_S),
+        ((url("https://a/", ttl=1_000, ttl_absolute=True),), 900, 100),
+        ((url("https://a/", ttl=1_000, ttl_absolute=True),), 2_000, 0),
+    ],
+)
+def test_answers_may_be_kept_for_the_smallest_ttl(values: tuple[Value, ...], now_s: int, max_age_s: int) -> None:
+    assert Record(render(identifier_state(NAME, *values))).max_age_s(now_s) == max_age_s
+
+
+@given(st.data())
+def test_any_changed_octet_is_noticed(data: st.DataObject) -> None:
+    octets = bytearray(render(identifier_state(NAME, url("https://example.com/1"))))
+    at = data.draw(st.integers(0, len(octets) - 1))
+    octets[at] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(RecordDamaged):
+        Record(bytes(octets))
+
+
+@given(st.integers(0, 60))
+def test_a_cut_record_is_noticed(kept: int) -> None:
+    with pytest.raises(RecordDamaged):
+        Record(render(identifier_state(NAME, url("https://example.com/1")))[:kept])
