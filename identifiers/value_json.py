@@ -1,5 +1,6 @@
 """Values and JSON: the one door to reading requests and stored records, and to writing them."""
 
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 import msgspec
@@ -39,6 +40,11 @@ class _StoredValue(msgspec.Struct, frozen=True, gc=False):
     references: tuple[Reference, ...] = ()
 
 
+@lru_cache(maxsize=1_024)
+def _stored_instant(text: str) -> int:
+    return as_instant(text, "an instant")
+
+
 _DECODE_STORED: Final = msgspec.json.Decoder(list[_StoredValue]).decode
 
 
@@ -64,8 +70,8 @@ def _from_stored(stored: _StoredValue) -> Value:
         stored.type,
         stored.data.value.encode(),
         PERMISSIONS_DEFAULT if stored.permissions == "1110" else int(stored.permissions, 2),
-        as_instant(ttl, "ttl") if isinstance(ttl, str) else ttl,
+        _stored_instant(ttl) if isinstance(ttl, str) else ttl,
         absolute,
-        as_instant(stored.timestamp, "timestamp") if stored.timestamp else 0,
+        _stored_instant(stored.timestamp) if stored.timestamp else 0,
         stored.references,
     )

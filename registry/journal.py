@@ -21,6 +21,8 @@ LAST_SEQ: Final = 2**63 - 1
 OCTETS_MAX: Final = 16 * 2**20
 """A read ends after about this many octets of states, whatever its limit of rows."""
 
+_BEHIND_EVERYTHING: Final = Cursor(2**63, 0)
+
 _APPEND = "INSERT INTO journal (actor, kind, key, op, after) VALUES ($1, $2, $3, $4, $5) RETURNING xid, seq"
 _SERIALISE = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
 # The window stops at the limit and reads lengths only, so long states are not fetched to be thrown away.
@@ -45,7 +47,16 @@ _DEPTH = """
 SELECT count(*) FROM (
     SELECT FROM journal WHERE (xid, seq) > ($1, $2) AND at >= $3 LIMIT $4
 ) AS unread"""
-_END = "SELECT xid, seq FROM journal ORDER BY xid DESC, seq DESC LIMIT 1"
+_END = """
+SELECT xid, seq FROM (
+    (SELECT xid, seq FROM journal WHERE at >= $1 ORDER BY xid DESC, seq DESC LIMIT 1)
+    UNION ALL
+    (SELECT last_xid, last_seq FROM journal_sealed_days
+     WHERE last_xid IS NOT NULL ORDER BY last_xid DESC, last_seq DESC LIMIT 1)
+    UNION ALL
+    (SELECT dropped_xid, dropped_seq FROM journal_state)
+) AS newest
+ORDER BY xid DESC, seq DESC LIMIT 1"""
 _OLDEST = "SELECT dropped_xid AS xid, dropped_seq AS seq FROM journal_state"
 _STORED_EPOCH = "SELECT epoch::text FROM journal_state"
 _EPOCH = """
@@ -103,8 +114,9 @@ async def depth(connection: Connection, after: Cursor, limit: int) -> int:
 
 async def end(connection: Connection) -> Cursor:
     """Return the position of the last committed change; who has come this far knows everything committed by now."""
-    row = await connection.fetchrow(_END)
-    return Cursor(row["xid"], row["seq"]) if row else await oldest(connection)
+    row = await connection.fetchrow(_END, await floor(connection, _BEHIND_EVERYTHING))
+    assert row is not None  # noqa: S101 - the last of the three has a row
+    return Cursor(row["xid"], row["seq"])
 
 
 async def oldest(connection: Connection) -> Cursor:

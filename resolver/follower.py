@@ -155,15 +155,29 @@ class Follower:
         assert writer is not None  # noqa: S101 - FOLLOWING is only entered with an open replica
         while True:
             await self._check_disk(writer)
-            # Cleared before reading: a wake that comes while we read makes us read again.
-            self._woken.clear()
-            batch = await self._read(writer)
+            batch = await self._read(writer, writer.cursor)
+            while len(batch) >= self._pace.ahead_changes:
+                batch = await self._apply_reading_on(writer, batch)
             if batch:
-                await self._apply(writer, batch, None)
-                self._lag.applied(batch)
-                self._announce(writer.cursor)
+                await self._take(writer, batch)
             else:
                 await self._await_wake()
+
+    async def _apply_reading_on(self, writer: ReplicaWriter, batch: list[Change]) -> list[Change]:
+        """Apply a large batch while PostgreSQL is already finding the next one, and return that."""
+        following = asyncio.create_task(self._read(writer, batch[-1].cursor))
+        try:
+            await self._take(writer, batch)
+            await self._check_disk(writer)
+            return await following
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+    async def _take(self, writer: ReplicaWriter, batch: list[Change]) -> None:
+        await self._apply(writer, batch, None)
+        self._lag.applied(batch)
+        self._announce(writer.cursor)
 
     async def _check_disk(self, writer: ReplicaWriter) -> None:
         """Make sure, about once a second, that the files are what we opened and that no reader met damage."""
@@ -177,9 +191,11 @@ class Follower:
         except (ReplicaMissing, ReplicaDamaged, lmdb.Error, OSError) as error:
             raise Unusable("missing" if isinstance(error, ReplicaMissing) else "damaged", str(error)) from error
 
-    async def _read(self, writer: ReplicaWriter) -> list[Change]:
+    async def _read(self, writer: ReplicaWriter, after: Cursor) -> list[Change]:
+        # Cleared before reading: a wake that comes while we read makes us read again.
+        self._woken.clear()
         async with self._reaching_source():
-            batch = await self._in_time(self._source.changes(writer.cursor, self._pace.batch_changes))
+            batch = await self._in_time(self._source.changes(after, self._pace.batch_changes))
             self._lag.read(batch)
             await self._verify(writer)
         self._backoff_s = self._pace.backoff_first_s

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Times in seconds.
+    """Times in seconds. A batch of at least `ahead_changes` is applied while the next one is being read.
 
     `poll_s` is the wait at the journal's end when nobody wakes the follower; `check_s` and `verify_s` are how often the
     files and the journal's identity are looked at; who is `behind_s` behind has the latter looked at after each batch.
     """
 
     batch_changes: int = 5_000
+    ahead_changes: int = 500
     poll_s: float = 0.05
     check_s: float = 1.0
     verify_s: float = 5.0

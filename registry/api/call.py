@@ -203,4 +203,6 @@ def _field_error(error: msgspec.ValidationError) -> InvalidFields:
     if member is not None:
         path = f"{path}.{member['name']}".removeprefix(".")
         what = "this is required" if member["missing"] else "there is no such field: remove it"
+    elif "matching regex" in what:
+        what = "this has control characters or ends in a blank: write plain text"
     return one_field("bad_fields", path, what.replace("`", ""))

@@ -8,9 +8,9 @@ from msgspec import Meta
 from identifiers.changes import Role
 from registry.service.template_rules import ITEM_INDEX_MIN
 
-Name = Annotated[
-    str, Meta(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x1f\x7f\s][^\x00-\x1f\x7f]*$")
-]
+_CHARACTER = r"[^\x00-\x1f\x7f]"
+# Nothing that breaks a line, and no blank at the end.
+Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=rf"^{_CHARACTER}*(?!\s){_CHARACTER}$")]
 Instant = Annotated[str, Meta(description="RFC 3339 in UTC", examples=["2025-11-22T08:00:00.000Z"])]
 Version = Annotated[int, Meta(description="counts the changes of the record; also its ETag", ge=1)]
 _VALUES_SCHEMA = Meta(extra_json_schema={"type": "array", "items": {"$ref": "#/components/schemas/HandleValue"}})

@@ -34,6 +34,11 @@ class Precondition:
         # A weak tag, or one we never gave, matches nothing.
         return cls(frozenset(int(found) for found in _STRONG_VERSION.findall(if_match)), must_be_absent=absent)
 
+    @property
+    def admits_creation(self) -> bool:
+        """Whether a record may be made where there is none."""
+        return not self.must_exist and self.versions is None
+
     def check(self, stored: Record | None) -> None:
         """Raise `PreconditionFailed` unless the stored record is as required."""
         if self.must_be_absent and stored is not None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import uuid
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -219,3 +220,19 @@ async def test_the_identity_names_the_database_the_cluster_and_its_timeline(
         await stranger.close()
     assert copy != mine, "a copy of the database is another journal"
     assert Counter(copy)["."] == 3
+
+
+async def test_where_the_cluster_does_not_show_itself_the_database_s_own_identity_stands(
+    registry_database: str,
+) -> None:
+    role = f"limited_{uuid.uuid4().hex}"
+    async with registry(registry_database) as pool, pool.acquire() as connection:
+        own = str(await connection.fetchval("SELECT epoch FROM journal_state"))
+        await connection.execute(f"CREATE ROLE {role}; GRANT SELECT ON journal_state TO {role}")
+        await connection.execute("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
+        try:
+            async with connection.transaction():
+                await connection.execute(f"SET LOCAL ROLE {role}")
+                assert await journal.epoch(connection) == own
+        finally:
+            await connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")

@@ -157,6 +157,20 @@ async def test_dropped_days_are_told_by_the_oldest_position(opened: Connection) 
     assert await journal.oldest(opened) == cursors[1]
 
 
+async def test_the_end_is_known_whether_its_day_is_open_sealed_or_dropped(opened: Connection) -> None:
+    assert await journal.end(opened) == START
+    for ago in (3, 2):
+        await ensure_partitions(opened, TODAY - ago * DAY, days_ahead=0)
+    last = [await append(opened, f"{ago} days ago", ago) for ago in (3, 2)][-1]
+    assert await journal.end(opened) == last
+    await seal_days(opened, TODAY)
+    assert await journal.end(opened) == last
+    await drop_before(opened, (TODAY - DAY).date())
+    assert await journal.end(opened) == last
+    newer = await append(opened, "today")
+    assert await journal.end(opened) == newer
+
+
 async def test_rows_in_the_default_partition_are_dropped_with_their_day(opened: Connection) -> None:
     old = await append(opened, "old", 5)
     new = await append(opened, "new")
