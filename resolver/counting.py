@@ -18,6 +18,9 @@ HISTOGRAM_BUCKETS = 24
 """Latency buckets by powers of two of a microsecond: bucket n holds latencies below 2^n µs; the last one the rest."""
 
 
+_BUCKETED_US_MAX = (1 << (HISTOGRAM_BUCKETS - 1)) - 1
+
+
 class Source:
     """How many lookups one address made under one prefix, on one face and with one outcome."""
 
@@ -112,8 +115,7 @@ class Tallies:
         if us < tally.min_us:
             tally.min_us = us
             tally.min_at = at_s
-        bucket = us.bit_length()
-        self.histogram[bucket if bucket < HISTOGRAM_BUCKETS else -1] += 1
+        self.histogram[us.bit_length() if us <= _BUCKETED_US_MAX else -1] += 1
 
     def record(self, prefix: str, address: str, outcome: Outcome, face: Face, at_s: int, us: int) -> None:
         """Count one lookup, wherever it belongs."""

@@ -66,7 +66,18 @@ class InnerProtocol(Protocol):
 class Lane:
     """What all connections of one worker share."""
 
-    __slots__ = ("_loop", "clock_offset", "connections", "heads", "inner", "memo", "reader", "tallies", "transaction")
+    __slots__ = (
+        "_loop",
+        "clock_offset",
+        "connections",
+        "heads",
+        "inner",
+        "memo",
+        "reader",
+        "second",
+        "tallies",
+        "transaction",
+    )
 
     transaction: lmdb.Transaction | None
 
@@ -85,13 +96,19 @@ class Lane:
         self.memo = memo
         self.heads = AnswerHeads()
         self.transaction = None
+        self.second = 0
         self._loop = asyncio.get_running_loop()
         self.set_clock()
 
     def begin(self, reader: ReplicaReader) -> lmdb.Transaction:
-        """Open the transaction that all requests of this turn of the event loop read in; it ends with the turn."""
+        """Open the transaction that all requests of this turn of the event loop read in; it ends with the turn.
+
+        The turn's wall-clock second, and the heads that show it, are settled here too.
+        """
         self.transaction = transaction = reader.begin()
         self._loop.call_soon(self.end)
+        self.second = second = int(perf_counter() + self.clock_offset)
+        self.heads.turn(second)
         return transaction
 
     def end(self) -> None:
@@ -111,11 +128,23 @@ class Lane:
 class LaneProtocol(asyncio.Protocol):
     """One connection. Either the lane answers, or `_inner` has taken it over for good."""
 
-    __slots__ = ("_generation", "_guard", "_inner", "_lane", "_outcome", "_pending", "_prefix", "_source", "_transport")
+    __slots__ = (
+        "_generation",
+        "_guard",
+        "_inner",
+        "_lane",
+        "_outcome",
+        "_pending",
+        "_prefix",
+        "_source",
+        "_transport",
+        "_write",
+    )
 
     _guard: Guard
     _transport: asyncio.Transport
     _source: Source
+    _write: Callable[[bytes], None]
 
     def __init__(self, lane: Lane) -> None:
         self._lane = lane
@@ -129,6 +158,7 @@ class LaneProtocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Admit the peer, or close at once when it has too many connections."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
+        self._write = self._transport.write
         peer = transport.get_extra_info("peername")
         guard = self._lane.connections.admit(peer[0] if isinstance(peer, tuple) else "local", self._transport)
         if guard is None:
@@ -185,11 +215,10 @@ class LaneProtocol(asyncio.Protocol):
             flags, json_octets, etag = unpack_head(octets) if octets is not None else ABSENT
         except (lmdb.Error, struct.error):
             return at  # the handlers say what is wrong
-        second = int(started + lane.clock_offset)
         outcome: Outcome = "found"
         if octets is None:
             outcome = "absent"
-            self._transport.write(lane.heads.not_found(name, second))
+            self._write(lane.heads.not_found(name))
         else:
             json_end = JSON_AT + json_octets
             if (
@@ -198,15 +227,14 @@ class LaneProtocol(asyncio.Protocol):
                 or (json_octets > GZIP_OCTETS_MIN and plain.gzip)
             ):
                 return at
-            self._transport.write(lane.heads.found(name, etag, octets[JSON_AT:json_end], second))
+            self._write(lane.heads.found(name, etag, octets[JSON_AT:json_end]))
         if not plain.keep_alive:
             self._transport.close()
             end = len(data)
         tallies = lane.tallies
         if hosted.prefix is not self._prefix or outcome is not self._outcome or self._generation != tallies.generation:
             self._count_elsewhere(hosted.prefix, outcome)
-        now = perf_counter()
-        tallies.count(self._source, int(now + lane.clock_offset), int((now - started) * 1e6))
+        tallies.count(self._source, lane.second, int((perf_counter() - started) * 1e6))
         return end
 
     def _count_elsewhere(self, prefix: str, outcome: Outcome) -> None:

@@ -10,6 +10,7 @@ A rebuild fills a new generation beside the old one and then moves the link, so 
 import shutil
 import struct
 from collections.abc import Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,14 @@ from resolver.environment import (
     close_environment,
     create_environment,
     open_environment,
+    warm,
 )
 from resolver.record import render
 
 SCHEMA = b"1"
 RECORDS, PREFIXES, CREDENTIALS, META = b"records", b"prefixes", b"credentials", b"meta"
 CURSOR = struct.Struct("<QQ")
+_BY_KEY = itemgetter(1)
 DAMAGE_MARKER = "damaged"
 
 
@@ -76,6 +79,7 @@ class ReplicaWriter:
             raise ReplicaDamaged((directory / DAMAGE_MARKER).read_text(errors="replace").strip())
         size = max(limits.initial_octets, (generation / "data.mdb").stat().st_size if generation.exists() else 0)
         environment = open_environment(generation, size, readonly=False)
+        warm(generation)
         try:
             writer = cls(environment, generation, limits)
         except (lmdb.Error, struct.error, ValueError, OSError) as error:
@@ -124,7 +128,8 @@ class ReplicaWriter:
 
         A full map is doubled up to its limit and the batch tried again.
         """
-        rendered = [_rendered(change) for change in changes]
+        # In the order of keys, changes of one key still in theirs: neighbours share pages.
+        rendered = sorted((_rendered(change) for change in changes), key=_BY_KEY)
         reached = cursor or (changes[-1].cursor if changes else self.cursor)
         prefix_version = self._prefix_version + any(name == PREFIXES for name, _, _ in rendered)
         while True:
@@ -140,11 +145,20 @@ class ReplicaWriter:
     def _write(self, rendered: list[tuple[bytes, bytes, bytes]], cursor: Cursor, prefix_version: int) -> None:
         databases = self._databases
         with self._environment.begin(write=True) as transaction:
+            last = self._last_record_key(transaction)
             for name, key, octets in rendered:
-                if name:
+                if name == RECORDS:
+                    # Appending fills pages to the brim, where ordinary insertion in order leaves them half empty.
+                    transaction.put(key, octets, append=key > last, db=databases[name])
+                    last = max(key, last)
+                elif name:
                     transaction.put(key, octets, db=databases[name])
             transaction.put(b"cursor", CURSOR.pack(*cursor), db=databases[META])
             transaction.put(b"prefixes", b"%d" % prefix_version, db=databases[META])
+
+    def _last_record_key(self, transaction: lmdb.Transaction) -> bytes:
+        with transaction.cursor(db=self._databases[RECORDS]) as cursor:
+            return bytes(cursor.key()) if cursor.last() else b""
 
     def _grow(self) -> None:
         size = self._environment.info()["map_size"]

@@ -46,6 +46,12 @@ class BenchNode:
             with contextlib.suppress(FileNotFoundError):
                 pin(pid, settings.SERVER_CORE if pid == self.served.worker_pid else settings.CLIENT_CORE)
 
+    def warm(self) -> None:
+        """Read the replica through once: what is measured is a node that has been up for a while."""
+        with (self.data_dir / settings.REPLICA_FOLDER / "current" / "data.mdb").open("rb", buffering=0) as replica:
+            while replica.read(1 << 22):
+                pass
+
     @property
     def database_dsn(self) -> str:
         """The address of the node's own PostgreSQL, out of the lock file that every PostgreSQL keeps."""

@@ -1,5 +1,6 @@
 """Runs one child process: `python -m node.processes registry|follower|worker|sync`, started by the supervisor."""
 
+import gc
 import logging
 import os
 import sys
@@ -14,6 +15,7 @@ from node import log
 from node.processes.lifetime import Lifetime
 from node.processes.order import LINE_OCTETS_MAX, Order
 
+GARBAGE_THRESHOLD = 50_000
 _NAMES = ("registry", "follower", "worker", "sync")
 
 Run = Callable[[Order, Lifetime], Awaitable[None]]
@@ -29,6 +31,9 @@ def main(arguments: list[str]) -> int:
     disable_created_metrics()  # type: ignore[no-untyped-call]  # the library gives it no types
     try:
         run = cast("Run", import_module(f"node.processes.{arguments[0]}").run)
+        # What was imported stays for good, and rows by the thousand are no garbage: look for it seldom.
+        gc.freeze()
+        gc.set_threshold(GARBAGE_THRESHOLD)
         uvloop.run(_live(run, order))
     except Exception:
         logging.getLogger(__name__).exception("%s failed", order.process)

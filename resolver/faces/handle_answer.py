@@ -93,8 +93,8 @@ def error_body(response_code: int, handle: str | None = None, message: str = "")
 class AnswerHeads:
     """Whole answers for the fast lane, head and body: what the handlers send for the same request.
 
-    Names come as octets that need no JSON escaping, moments as whole seconds since 1970. Everything up to the first
-    part that differs between answers is made once a second.
+    Names come as octets that need no JSON escaping. Everything up to the first part that differs between answers is
+    made once a second, by `turn`: call it first.
     """
 
     __slots__ = ("_found", "_not_found", "_second")
@@ -104,20 +104,21 @@ class AnswerHeads:
         self._found = b""
         self._not_found = b""
 
-    def found(self, name: bytes, etag: bytes, public_json: bytes, second: int) -> bytes:
-        """Answer with the public values of a record."""
+    def turn(self, second: int) -> None:
+        """Answer as of this second from now on."""
         if second != self._second:
             self._renew(second)
-        if len(public_json) > GZIP_OCTETS_MIN or len(public_json) == _NOTHING_OCTETS:
+
+    def found(self, name: bytes, etag: bytes, public_json: bytes) -> bytes:
+        """Answer with the public values of a record."""
+        octets = len(public_json)
+        if octets > GZIP_OCTETS_MIN or octets == _NOTHING_OCTETS:
             return self._found_unusual(name, etag, public_json)
         # Joined around a ready Content-Length: half the time of formatting.
-        length_lines = _LENGTH_LINES[_AROUND_OCTETS + len(name) + len(public_json)]
-        return b"".join((self._found, etag, length_lines, name, b'","values":', public_json, b"}"))
+        return b"".join((self._found, etag, _LENGTH_LINES[len(name) + octets], name, b'","values":', public_json, b"}"))
 
-    def not_found(self, name: bytes, second: int) -> bytes:
+    def not_found(self, name: bytes) -> bytes:
         """Answer that nothing is registered under the name."""
-        if second != self._second:
-            self._renew(second)
         body = b'{"responseCode":100,"handle":"%b"}' % name
         return b"%b%d\r\n\r\n%b" % (self._not_found, len(body), body)
 
@@ -133,13 +134,14 @@ class AnswerHeads:
         self._second = second
 
 
+_AROUND_OCTETS: Final = len(found_body("", b"[0]")) - len(b"[0]")
 _LENGTH_LINES: Final = tuple(
-    b'"\r\nContent-Length: %d\r\n\r\n{"responseCode":1,"handle":"' % octets for octets in range(2 * GZIP_OCTETS_MIN)
+    b'"\r\nContent-Length: %d\r\n\r\n{"responseCode":1,"handle":"' % (_AROUND_OCTETS + octets)
+    for octets in range(2 * GZIP_OCTETS_MIN)
 )
-"""What stands between entity tag and name, by octets of the body: names are short, and values longer than
+"""What stands between entity tag and name, by octets of name and values: names are short, and values longer than
 GZIP_OCTETS_MIN go another way."""
 _NOTHING_OCTETS: Final = len(b"[]")
-_AROUND_OCTETS: Final = len(found_body("", b"[0]")) - len(b"[0]")
 
 
 def _lines(headers: tuple[tuple[str, str], ...]) -> bytes:

@@ -9,10 +9,10 @@ from identifiers.changes import Cursor
 from identifiers.values import Value
 from resolver.environment import MapLimits, ReplicaDamaged, ReplicaMissing
 from resolver.lookup import Absent, Found, Gone, Lookup, Referral
-from resolver.record import RecordDamaged
+from resolver.record import RecordDamaged, render
 from resolver.replica import ReplicaFull, ReplicaWriter
 from resolver.replica_reader import ReplicaReader
-from tests.unit.replica_states import identifier_change, prefix_change, url
+from tests.unit.replica_states import identifier_change, identifier_state, prefix_change, url
 
 SMALL = MapLimits(1 << 20, 1 << 30)
 PREFIX = "88.118.8"
@@ -78,6 +78,28 @@ def test_a_full_map_grows_and_readers_follow(writer: ReplicaWriter, tmp_path: Pa
         writer.apply([identifier_change(batch + 2, name, Value(1, "NOTE", b"x" * 500)) for name in names])
         assert isinstance(lookup.find(names[0]), Found)
     assert writer.record_count() == 4_000
+
+
+def test_records_written_in_order_fill_their_pages(writer: ReplicaWriter, tmp_path: Path) -> None:
+    for batch in range(10):
+        names = [f"{PREFIX}/{batch * 100 + n:05d}" for n in reversed(range(100))]
+        writer.apply([identifier_change(batch + 2, name, Value(1, "NOTE", b"x" * 400)) for name in names])
+    state = identifier_state(f"{PREFIX}/00001", Value(1, "NOTE", b"x" * 400))
+    octets = writer.record_count() * (len(render(state)) + 50)
+    assert (tmp_path / "gen-1" / "data.mdb").stat().st_size < octets * 1.4
+    lookup = Lookup(ReplicaReader(tmp_path))
+    assert all(isinstance(lookup.find(f"{PREFIX}/{n:05d}"), Found) for n in range(1_000))
+
+
+def test_the_last_of_several_changes_of_one_key_in_a_batch_stays(writer: ReplicaWriter, tmp_path: Path) -> None:
+    changes = [
+        identifier_change(n, f"{PREFIX}/{name}", url(f"https://example.com/{n}"))
+        for n, name in ((2, "B"), (3, "A"), (4, "B"))
+    ]
+    writer.apply(changes)
+    answer = Lookup(ReplicaReader(tmp_path)).find(f"{PREFIX}/B")
+    assert isinstance(answer, Found)
+    assert answer.record.location == "https://example.com/4"
 
 
 def test_a_map_at_its_limit_refuses_the_batch_whole(tmp_path: Path) -> None:
