@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from html import escape
 from typing import Any, Final
@@ -20,6 +21,7 @@ td, th { border-bottom: 1px solid var(--line); padding: 0.3rem 1rem 0.3rem 0; ve
 .method { font-weight: 700; color: var(--write); } .GET { color: var(--read); } .quiet { color: var(--quiet); }
 h3 code { font-size: 1rem; overflow-wrap: anywhere; } nav li { margin: 0.2rem 0; }
 """
+_CODE: Final = re.compile("`([^`]+)`")
 _HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 CONTENT_SECURITY_POLICY: Final = (
     f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -35,7 +37,7 @@ def render(description: Mapping[str, Any]) -> bytes:
         for method, operation in methods.items()
     ]
     tags = dict.fromkeys(operation["tags"][0] for _, _, operation in operations)
-    body = [f"<h1>{escape(info['title'])}</h1><p>{escape(info['description'])}</p>"]
+    body = [f"<h1>{escape(info['title'])}</h1><p>{_prose(info['description'])}</p>"]
     body.append('<p><a href="openapi.json">OpenAPI 3.1 document</a></p>')
     body.append(_contents(operations))
     for tag in tags:
@@ -59,7 +61,7 @@ def _contents(operations: list[tuple[str, str, Mapping[str, Any]]]) -> str:
 
 
 def _section(method: str, path: str, operation: Mapping[str, Any]) -> str:
-    summary, about = escape(operation["summary"]), escape(operation.get("description", ""))
+    summary, about = escape(operation["summary"]), _prose(operation.get("description", ""))
     parts = [f'<section id="{operation["operationId"]}"><h3><span class="method {method}">{method}</span> ']
     parts.append(f"<code>{escape(path)}</code></h3><p><b>{summary}.</b> {about}</p>")
     if operation["parameters"]:
@@ -95,7 +97,7 @@ def _schema(name: str, schema: Mapping[str, Any]) -> str:
         (member + ("" if member in required else " ?"), _kind(described), described.get("description", ""))
         for member, described in schema.get("properties", {}).items()
     ]
-    about = escape(schema.get("description", ""))
+    about = _prose(schema.get("description", ""))
     return f'<section id="schema-{name}"><h3>{name}</h3><p>{about}</p>{_table(("Member", "", ""), rows)}</section>'
 
 
@@ -114,7 +116,12 @@ def _kind(described: Mapping[str, Any]) -> str:
 def _table(heads: tuple[str, str, str], rows: list[tuple[str, str, str]]) -> str:
     head = "".join(f"<th>{escape(text)}</th>" for text in heads)
     body = "".join(
-        f"<tr><td><code>{escape(first)}</code></td><td>{escape(second)}</td><td>{escape(third)}</td></tr>"
+        f"<tr><td><code>{escape(first)}</code></td><td>{escape(second)}</td><td>{_prose(third)}</td></tr>"
         for first, second, third in rows
     )
     return f"<table><tr>{head}</tr>{body}</table>" if rows else ""
+
+
+def _prose(text: str) -> str:
+    """Escape a text of the description; what stands in backticks is code."""
+    return _CODE.sub(r"<code>\1</code>", escape(text))
