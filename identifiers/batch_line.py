@@ -69,7 +69,7 @@ def decode_row(line: bytes, *, timestamp: int = 0) -> tuple[str, tuple[Value, ..
         try:
             plain = _DECODE(line)
             values = _plain_values(plain.values, timestamp, _quotes_of_values(line))
-        except (msgspec.DecodeError, ValuesError, KeyError):
+        except (msgspec.DecodeError, UnicodeDecodeError, ValuesError, KeyError):
             values = None
         if values is not None:
             return plain.identifier, values
@@ -86,7 +86,7 @@ def render_row(line: bytes, *, timestamp: int) -> tuple[str, bytes]:
         try:
             plain = _DECODE(line)
             rendered = _render_plain(plain.values, instant_text(timestamp), _quotes_of_values(line))
-        except (msgspec.DecodeError, ValuesError, KeyError):
+        except (msgspec.DecodeError, UnicodeDecodeError, ValuesError, KeyError):
             rendered = None
         if rendered is not None:
             return plain.identifier, rendered

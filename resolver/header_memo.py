@@ -74,7 +74,7 @@ class HeaderMemo:
         parser = httptools.HttpRequestParser(collector)
         try:
             parser.feed_data(b"GET /" + block)
-        except httptools.HttpParserError:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             return None
         if not collector.complete:
             return None

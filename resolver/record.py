@@ -146,7 +146,8 @@ def render(state: IdentifierState) -> bytes:
 
 def _life(values: list[Value]) -> tuple[int, int]:
     """Return the smallest relative TTL and the earliest absolute one."""
-    relative, absolute = TTL_MAX_S, 0
+    # Without a public value there is nothing to keep, and there may be one a moment later.
+    relative, absolute = TTL_MAX_S if values else 0, 0
     for value in values:
         if value.ttl_absolute:
             absolute = min(absolute, value.ttl) if absolute else value.ttl

@@ -88,7 +88,12 @@ class Call:
 
     def query(self, name: str) -> str | None:
         """Return a parameter of the query."""
-        return self.request.query.get(name)
+        value = self.request.query.get(name)
+        if value is not None and "\ufffd" in value:  # what octets that are no UTF-8 have become
+            raise InvalidRequest(
+                "bad_char", f"the parameter {name} is not UTF-8 in percent-encoding", remedy="encode it as UTF-8, once"
+            )
+        return value
 
     def page(self, scope: str) -> tuple[str, int]:
         """Return behind which position the page asked for begins, and how many items it may have."""

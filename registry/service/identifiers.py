@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from identifiers.changes import KIND_IDENTIFIER, Cursor, Op
-from identifiers.handle import parse_handle
+from identifiers.handle import check_new_handle
 from identifiers.identifier import Invalid
 from identifiers.value_json import decode_stored, decode_values, values_to_json
 from identifiers.values import Value, ValuesError, check_values, stamped
@@ -110,7 +110,7 @@ async def withdraw(
 ) -> Written:
     """Withdraw an identifier for good; the name is never given again. `successor` is the name to use instead."""
     target = await _writable(connection, principal, name)
-    if successor is not None and isinstance(invalid := parse_handle(successor), Invalid):
+    if successor is not None and isinstance(invalid := check_new_handle(successor), Invalid):
         raise InvalidRequest(invalid.code, f"the successor is no identifier: {invalid.message}")
     stored = active(await identifiers.by_key(connection, target.prefix.id, target.identifier.key), name)
     precondition.check(stored)

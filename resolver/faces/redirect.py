@@ -2,6 +2,7 @@
 
 from email.utils import formatdate
 from typing import Final
+from urllib.parse import urlsplit
 
 from aiohttp.web import BaseRequest, Response
 
@@ -120,7 +121,19 @@ def _location(found: Found, asked: Wanted, appended: str | None) -> str:
         location = record.location
     else:
         location = location_of(select(publicly_readable(record.values()), asked.indexes, asked.types))
-    return usable_location((location + appended).encode()) if location and appended else location
+    if not location or not appended:
+        return location
+    longer = usable_location((location + appended).encode())
+    return longer if _place(longer) == _place(location) else location
+
+
+def _place(location: str) -> tuple[str, str] | None:
+    """Return scheme and authority: what a client's own addition to a link must not change."""
+    try:
+        parts = urlsplit(location)
+    except ValueError:
+        return None
+    return parts.scheme, parts.netloc
 
 
 async def _values(request: BaseRequest, name: str, seen: Visible, life: Headers) -> Response:

@@ -142,6 +142,7 @@ async def test_bad_lines_are_rejected_with_number_and_reason_and_the_others_go_i
         json.dumps(row("SN7", prefix="88.118.7")).encode(),
         b"   ",
         json.dumps(row("SN8")).encode(),
+        b'{"identifier": "88.118.8/SN9", "values": [{"index": 1, "type": "URL", "data": "\xff"}]}',
     ]
     answers = await api.admin.batch(b"\r\n".join(lines))
     assert [(line["line"], line["status"], line.get("code"), line.get("field", "")) for line in answers[:-1]] == [
@@ -156,11 +157,12 @@ async def test_bad_lines_are_rejected_with_number_and_reason_and_the_others_go_i
         (10, "rejected", "bad_row", ""),
         (11, "rejected", "prefix_suspended", "identifier"),
         (13, "created", None, ""),
+        (14, "rejected", "bad_row", ""),
     ]
     assert all(line["message"] for line in answers[:-1] if line["status"] == "rejected")
     assert answers[1]["identifier"] is None
     assert answers[3]["identifier"] == "88.118.8/SN4"
-    assert answers[-1]["summary"]["rejected"] == 9
+    assert answers[-1]["summary"]["rejected"] == 10
 
 
 async def test_a_line_that_is_too_long_is_rejected_and_the_stream_goes_on(api: Api) -> None:

@@ -199,6 +199,8 @@ async def test_a_withdrawn_identifier_is_gone_and_never_given_again(api: Api) ->
 async def test_a_successor_that_is_no_name_is_refused(api: Api) -> None:
     await put(api.admin)
     assert (await api.admin("DELETE", f"{ONE}?successor=..%2F")).status == 400
+    for text in ("%ff", "88.118.8/%ff", "javascript:alert(1)", "%3Cscript%3E"):
+        assert (await api.admin("DELETE", f"{ONE}?successor={text}")).status == 400
     assert (await api.admin("GET", ONE)).status == 200
 
 

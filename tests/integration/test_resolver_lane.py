@@ -213,6 +213,8 @@ KNOWN = [
     PLAIN % (b"LONG", b""),
     PLAIN % (b"SN1", b"Authorization: Bearer nonsense\r\n"),
     PLAIN % (b"SN1", b'If-None-Match: "x"\r\n'),
+    PLAIN % (b"SN1", b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"),
+    PLAIN % (b"SN1", b"Connection: Upgrade\r\nUpgrade: websocket\r\n"),
     PLAIN % (b"SN1?index=1", b""),
     PLAIN % (b"SN%31", b""),
     PLAIN % (b"SN1/x", b""),

@@ -168,3 +168,16 @@ def test_values_out_of_order_are_sorted_and_an_index_twice_is_refused() -> None:
     with pytest.raises(ValuesError) as refused:
         decode_row(line % 2)
     assert (refused.value.field, refused.value.code) == ("values[1].index", 201)
+
+
+@pytest.mark.parametrize("octets", [b"\xff", b"\xed\xa0\x80", b"\xc3"])
+def test_octets_that_are_no_utf8_are_refused_like_any_bad_line(octets: bytes) -> None:
+    lines = (
+        b'{"identifier":"88.118.8/a","values":[{"index":1,"type":"a","data":"' + octets + b'"}]}',
+        b'{"identifier":"88.118.8/' + octets + b'","values":[]}',
+    )
+    for line in lines:
+        with pytest.raises(ValuesError):
+            decode_row(line)
+        with pytest.raises(ValuesError):
+            render_row(line, timestamp=1_700_000_000)

@@ -46,7 +46,8 @@ def test_a_withdrawn_record_says_so() -> None:
 @pytest.mark.parametrize(
     ("values", "now_s", "max_age_s"),
     [
-        ((), 0, TTL_MAX_S),
+        ((), 0, 0),
+        ((Value(1, "NOTE", b"x", permissions=0b1100),), 0, 0),
         ((url("https://a/", ttl=60),), 0, 60),
         ((url("https://a/", ttl=60), Value(2, "NOTE", b"x", ttl=30)), 0, 30),
         ((url("https://a/", ttl=10_000_000),), 0, TTL_MAX_S),
