@@ -15,8 +15,8 @@ URL_TYPES = ("URL", "0.TYPE/URL")
 LOCATION_OCTETS_MAX = 4_096
 _CONTROLS = re.compile("[\x00-\x1f\x7f]")
 _RANK_ONLY = itemgetter(0)
-_UNSAFE = re.compile("[^!#$%&'()*+,/:;=?@\\[\\]~\"<>\\\\^`{|}A-Za-z0-9_.-]")
 _VISIBLE_ASCII = "!#$%&'()*+,/:;=?@[]~\"<>\\^`{|}"
+_UNSAFE = re.compile(f"[^A-Za-z0-9_.\\-{re.escape(_VISIBLE_ASCII)}]")
 
 
 def location_of(values: Iterable[Value]) -> str:

@@ -12,7 +12,6 @@ import struct
 from collections.abc import Sequence
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
 import lmdb
 import msgspec
@@ -217,10 +216,3 @@ def _rendered(change: Change) -> tuple[bytes, bytes, bytes]:
     if change.kind == KIND_CREDENTIAL:
         return CREDENTIALS, change.key.encode(), change.after
     return b"", b"", b""
-
-
-def as_json(environment: "lmdb.Environment") -> dict[str, Any]:
-    """Figures of the map for `idnode status`: octets used and mapped, and readers."""
-    info, stat = environment.info(), environment.stat()
-    used = (info["last_pgno"] + 1) * stat["psize"]
-    return {"used_octets": used, "map_octets": info["map_size"], "readers": info["num_readers"]}
