@@ -121,11 +121,13 @@ async def test_bodies_stream_both_ways_at_once(worker: Worker) -> None:
 
 @pytest.mark.parametrize("version", [b"HTTP/1.1", b"HTTP/1.0"])
 async def test_an_answer_that_breaks_off_never_looks_whole(worker: Worker, version: bytes) -> None:
+    seen = asyncio.Event()
+
     async def breaks_off(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
         await response.write(b"a beginning")
-        await asyncio.sleep(0.05)
+        await seen.wait()
         assert request.transport is not None
         request.transport.abort()
         return response
@@ -133,11 +135,13 @@ async def test_an_answer_that_breaks_off_never_looks_whole(worker: Worker, versi
     async with registry(worker.settings.registry_socket, breaks_off):
         reader, writer = await asyncio.open_connection("127.0.0.1", worker.port)
         writer.write(b"GET /api/v1/long %b\r\nHost: a\r\n\r\n" % version)
+        answer = await asyncio.wait_for(reader.readuntil(b"a beginning"), 10.0)
+        seen.set()
         if version == b"HTTP/1.0":
             with pytest.raises(ConnectionResetError):
                 await asyncio.wait_for(reader.read(), 10.0)
         else:
-            answer = await asyncio.wait_for(reader.read(), 10.0)
+            answer += await asyncio.wait_for(reader.read(), 10.0)
             assert b"a beginning" in answer
             assert not answer.endswith(b"0\r\n\r\n")
         writer.close()
@@ -165,9 +169,10 @@ async def test_a_client_that_leaves_ends_the_registrys_work(worker: Worker) -> N
 
 async def test_a_body_that_breaks_off_is_no_whole_body_for_the_registry(worker: Worker) -> None:
     read: list[bytes] = []
-    failed = asyncio.Event()
+    begun, failed = asyncio.Event(), asyncio.Event()
 
     async def reads(request: web.Request) -> web.StreamResponse:
+        begun.set()
         try:
             read.append(await request.read())
         except (web.RequestPayloadError, ConnectionError):
@@ -177,11 +182,11 @@ async def test_a_body_that_breaks_off_is_no_whole_body_for_the_registry(worker: 
 
     async with registry(worker.settings.registry_socket, reads):
         for framing in (b"Content-Length: 100", b"Transfer-Encoding: chunked"):
+            begun.clear()
             failed.clear()
             _, writer = await asyncio.open_connection("127.0.0.1", worker.port)
             writer.write(b"POST /api/v1/x HTTP/1.1\r\nHost: a\r\n%b\r\n\r\n5\r\nabcde\r\n" % framing)
-            await writer.drain()
-            await asyncio.sleep(0.05)
+            await asyncio.wait_for(begun.wait(), 10.0)
             writer.transport.abort()
             await asyncio.wait_for(failed.wait(), 10.0)
     assert not read
