@@ -14,9 +14,23 @@ KIND_PREFIX = "prefix"
 KIND_CREDENTIAL = "credential"
 KIND_TEMPLATE = "template"
 KIND_ENTERPRISE = "enterprise"
+KIND_IDENTITY = "identity"
+KIND_GROUP = "group"
+KIND_GRANT = "grant"
+KIND_OPERATOR = "operator"
+KIND_APPLICATION = "application"
+KIND_QUOTA = "quota"
 
 Op = Literal["create", "update", "withdraw"]
-Role = Literal["administrator", "enterprise", "reader"]
+Role = Literal[
+    "administrator",
+    "reviewer",
+    "auditor",
+    "enterprise_administrator",
+    "enterprise_user",
+    "applicant",
+    "reader",
+]
 
 
 class SourceUnavailable(Exception):  # noqa: N818 - a state of the world to wait out, not a defect

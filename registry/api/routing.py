@@ -54,3 +54,9 @@ class Route:
     def query_names(self) -> frozenset[str]:
         """The parameters the query may have."""
         return frozenset(parameter.name for parameter in self.parameters if parameter.place == "query")
+
+
+PAGING: Final = (
+    Parameter("limit", "items on a page, 1 to 1000; 100 without it", schema=int),
+    Parameter("cursor", "`next` of the page before; without it the list begins anew"),
+)

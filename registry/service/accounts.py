@@ -73,8 +73,8 @@ async def _check(
 ) -> None:
     if role == "administrator" and enterprise is not None:
         raise one_field("bad_token", "enterprise", "an administrator belongs to no enterprise: leave it out")
-    if role == "enterprise" and enterprise is None:
-        raise one_field("bad_token", "enterprise", "a token with the role enterprise needs the enterprise's id")
+    if role == "enterprise_administrator" and enterprise is None:
+        raise one_field("bad_token", "enterprise", "this role needs the id of its enterprise")
     if enterprise is not None and await enterprises.by_id(connection, enterprise) is None:
         raise one_field("unknown_enterprise", "enterprise", f"there is no enterprise {enterprise}")
     if expires_at is not None and expires_at <= now:

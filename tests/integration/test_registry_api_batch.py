@@ -235,7 +235,7 @@ async def test_a_template_applies_to_every_line(api: Api) -> None:
 
 async def test_an_enterprise_writes_below_its_own_prefixes_only(api: Api) -> None:
     mine = await api.prefix("88.118.9", "Valves")
-    client = await api.holder("enterprise", mine)
+    client = await api.holder("enterprise_administrator", mine)
     lines = await client.batch([row("SN1"), row("SN1", prefix="88.118.9")])
     assert [line.get("code") for line in lines[:-1]] == ["not_yours", None]
 

@@ -266,9 +266,9 @@ async def test_others_see_the_public_values_and_owners_all_that_leave_the_server
     }
     clients = {
         "administrator": api.admin,
-        "own enterprise": await api.holder("enterprise", owner),
+        "own enterprise": await api.holder("enterprise_administrator", owner),
         "own reader": await api.holder("reader", owner),
-        "other enterprise": await api.holder("enterprise", stranger),
+        "other enterprise": await api.holder("enterprise_administrator", stranger),
         "other reader": await api.holder("reader", stranger),
         "public reader": await api.holder("reader"),
     }

@@ -136,7 +136,7 @@ async def test_lists_are_paged_and_show_an_enterprise_its_own(api: Api) -> None:
     second = (await api.admin("GET", f"{PREFIXES}?limit=2&cursor={first['next']}")).json
     listed = [item["prefix"] for item in first["items"] + second["items"]]
     assert (listed, second["next"]) == (["88.118.10", "88.118.8", "88.118.9"], None)
-    for client in (await api.holder("enterprise", mine), await api.holder("reader", mine)):
+    for client in (await api.holder("enterprise_administrator", mine), await api.holder("reader", mine)):
         shown = (await client("GET", PREFIXES)).json["items"]
         assert [item["prefix"] for item in shown] == ["88.118.8", "88.118.9"]
     assert (await (await api.holder("reader"))("GET", PREFIXES)).json["items"] == []

@@ -119,7 +119,7 @@ async def test_templates_that_cannot_be_used_are_refused(api: Api) -> None:
 async def test_enterprises_see_and_use_their_own_templates_and_the_node_s(api: Api) -> None:
     mine = (await api.admin("GET", "/api/v1/prefixes/88.118.8")).json["enterprise"]
     other = await api.prefix("88.118.9", "Valves")
-    client = await api.holder("enterprise", mine)
+    client = await api.holder("enterprise_administrator", mine)
     await api.admin("POST", TEMPLATES, template("node"))
     await api.admin("POST", TEMPLATES, template("theirs", enterprise=other))
     made = await client("POST", TEMPLATES, template("mine"))

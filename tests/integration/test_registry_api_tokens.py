@@ -44,7 +44,12 @@ async def test_credentials_follow_in_the_journal_without_the_secret(api: Api) ->
         await api.admin(
             "POST",
             TOKENS,
-            {"role": "enterprise", "enterprise": enterprise, "label": "x", "expires_at": "2099-01-01T08:00:00+08:00"},
+            {
+                "role": "enterprise_administrator",
+                "enterprise": enterprise,
+                "label": "x",
+                "expires_at": "2099-01-01T08:00:00+08:00",
+            },
         )
     ).json
     await api.admin("DELETE", f"{TOKENS}/{made['id']}")
@@ -57,7 +62,7 @@ async def test_credentials_follow_in_the_journal_without_the_secret(api: Api) ->
     state = {
         "token_sha256": sha256,
         "account": made["account"],
-        "role": "enterprise",
+        "role": "enterprise_administrator",
         "enterprise": enterprise,
         "expires_at": "2099-01-01T00:00:00.000Z",
         "revoked": False,
@@ -91,7 +96,7 @@ async def test_an_expired_token_counts_no_more(api: Api) -> None:
     [
         ({"role": "king", "label": "x"}, "role"),
         ({"role": "reader"}, "label"),
-        ({"role": "enterprise", "label": "x"}, "enterprise"),
+        ({"role": "enterprise_administrator", "label": "x"}, "enterprise"),
         ({"role": "administrator", "label": "x", "enterprise": "ent_1"}, "enterprise"),
         ({"role": "reader", "label": "x", "enterprise": "ent_none"}, "enterprise"),
         ({"role": "reader", "label": "x", "expires_at": "tomorrow"}, "expires_at"),

@@ -8,7 +8,7 @@ import pytest
 
 from registry.api.routes import ROUTES
 from registry.api.routing import NDJSON, Route
-from registry.authority import AUTHORITY, Action, Principal, Reach, authorise, check_reaches
+from registry.authority import AUTHORITY, ROLES, SCOPES, Action, Principal, Reach, authorise, check_reaches
 from registry.errors import Forbidden, Unauthenticated
 from tests.registry_api import VALUES, Api, Client, running_api
 
@@ -54,8 +54,8 @@ async def api(registry_database: str, tmp_path: Path) -> AsyncIterator[Api]:
 async def callers(api: Api, mine: str, other: str) -> dict[str, Client]:
     return {
         "administrator": api.admin,
-        "owner": await api.holder("enterprise", mine),
-        "other enterprise": await api.holder("enterprise", other),
+        "owner": await api.holder("enterprise_administrator", mine),
+        "other enterprise": await api.holder("enterprise_administrator", other),
         "own reader": await api.holder("reader", mine),
         "other reader": await api.holder("reader", other),
         "free reader": await api.holder("reader"),
@@ -127,9 +127,9 @@ async def test_head_is_as_guarded_as_get(api: Api) -> None:
 
 @pytest.mark.parametrize("action", list(Action))
 def test_every_action_has_an_answer_for_every_role(action: Action) -> None:
-    assert set(AUTHORITY[action]) == {"administrator", "enterprise", "reader", None}
+    assert set(AUTHORITY[action]) == {*ROLES, None}
     assert AUTHORITY[action]["administrator"] is Reach.EVERYTHING
-    for role in ("administrator", "enterprise", "reader", None):
+    for role in (*ROLES, None):
         principal = Principal("acc", role, "ent") if role else None
         if AUTHORITY[action][role] is Reach.NOTHING:
             with pytest.raises(Forbidden if role else Unauthenticated):
@@ -142,10 +142,10 @@ def test_every_action_has_an_answer_for_every_role(action: Action) -> None:
     ("role", "of", "action", "expected"),
     [
         ("administrator", "other", Action.WRITE_IDENTIFIER, Reach.EVERYTHING),
-        ("enterprise", "mine", Action.WRITE_IDENTIFIER, Reach.EVERYTHING),
-        ("enterprise", "other", Action.WRITE_IDENTIFIER, None),
-        ("enterprise", None, Action.WRITE_IDENTIFIER, None),
-        ("enterprise", "other", Action.READ_IDENTIFIER, Reach.OWN_AND_PUBLIC),
+        ("enterprise_administrator", "mine", Action.WRITE_IDENTIFIER, Reach.EVERYTHING),
+        ("enterprise_administrator", "other", Action.WRITE_IDENTIFIER, None),
+        ("enterprise_administrator", None, Action.WRITE_IDENTIFIER, None),
+        ("enterprise_administrator", "other", Action.READ_IDENTIFIER, Reach.OWN_AND_PUBLIC),
         ("reader", "mine", Action.READ_IDENTIFIER, Reach.EVERYTHING),
         ("reader", "other", Action.READ_IDENTIFIER, Reach.OWN_AND_PUBLIC),
         ("reader", None, Action.READ_TEMPLATE, Reach.EVERYTHING),
@@ -164,3 +164,23 @@ def test_an_action_reaches_things_by_whose_they_are(role: Any, of: str | None, a
 def test_who_has_no_enterprise_owns_nothing() -> None:
     with pytest.raises(Forbidden):
         check_reaches(Principal("acc", "reader"), Action.LIST_IDENTIFIERS, None)
+
+
+def test_a_narrowed_token_does_only_what_its_scopes_name() -> None:
+    narrowed = Principal("acc", "enterprise_administrator", "mine", frozenset({"read", "templates"}))
+    assert check_reaches(narrowed, Action.CREATE_TEMPLATE, "mine") is Reach.EVERYTHING
+    assert authorise(narrowed, Action.READ_IDENTIFIER) is Reach.OWN_AND_PUBLIC
+    assert authorise(narrowed, Action.CHANGE_OWN_ACCOUNT)
+    with pytest.raises(Forbidden, match="narrowed"):
+        authorise(narrowed, Action.WRITE_IDENTIFIER)
+
+
+def test_every_guarded_action_belongs_to_some_scope() -> None:
+    open_to_all = {
+        Action.READ_API_DESCRIPTION,
+        Action.READ_CODE_TABLES,
+        Action.SIGN_IN,
+        Action.READ_OWN_ACCOUNT,
+        Action.CHANGE_OWN_ACCOUNT,
+    }
+    assert set().union(*SCOPES.values()) | open_to_all == set(Action)
