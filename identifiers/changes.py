@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 KIND_IDENTIFIER = "identifier"
+KIND_ALIAS = "alias"
 KIND_PREFIX = "prefix"
 KIND_CREDENTIAL = "credential"
 KIND_TEMPLATE = "template"
@@ -31,6 +32,14 @@ Role = Literal[
     "applicant",
     "reader",
 ]
+
+AliasKind = Literal["same", "former"]
+PrefixStateName = Literal["applied", "under_review", "active", "rejected", "withdrawing", "suspended", "withdrawn"]
+Hosting = Literal["here", "routed"]
+HostingState = Literal["not_hosted", "applied", "rejected", "hosted"]
+Right = Literal["read", "write"]
+SubjectKind = Literal["account", "group", "enterprise"]
+ObjectKind = Literal["identifier", "template"]
 
 
 class SourceUnavailable(Exception):  # noqa: N818 - a state of the world to wait out, not a defect
@@ -78,20 +87,56 @@ class IdentifierState(msgspec.Struct, frozen=True, omit_defaults=True):
     successor: str | None = None
 
 
+class AliasState(msgspec.Struct, frozen=True):
+    """Another name of a record; withdrawn, it leads nowhere any more, and says where it led.
+
+    `same`: a further code of the thing; `former`: the code was corrected since. `prefix` is empty for names of other
+    schemes than Handle. `target` is the record's identifier.
+    """
+
+    alias: str
+    prefix: str
+    kind: AliasKind
+    target: str
+    state: Literal["active", "withdrawn"]
+    version: int
+    created_at: str
+    updated_at: str
+
+
 class PrefixState(msgspec.Struct, frozen=True):
-    """A prefix: hosted here, or routed to the enterprise's own node described by `sites`."""
+    """A prefix: hosted here, or routed to the enterprise's own node described by `sites`.
+
+    `hosting_state` is where the enterprise stands with hosting here; `reason` says for people why the prefix is in its
+    state.
+    """
 
     prefix: str
     name: str
-    state: Literal["active", "suspended", "withdrawn"]
-    hosting: Literal["here", "routed"]
+    state: PrefixStateName
+    hosting: Hosting
     enterprise: str
     exact_case: bool = False
     sites: list[dict[str, Any]] = []
+    hosting_state: HostingState | None = None
+    reason: str = ""
+
+    @property
+    def exists(self) -> bool:
+        """Whether the prefix was ever in force: before that it is an application, and nobody's to resolve."""
+        return self.state not in ("applied", "under_review", "rejected")
+
+    @property
+    def resolves(self) -> bool:
+        """Whether names below it are answered; a prefix about to be withdrawn is in force until it is."""
+        return self.state in ("active", "withdrawing")
 
 
 class CredentialState(msgspec.Struct, frozen=True):
-    """What a resolver needs to authorise a read: the SHA-256 of a token (hex) and whom it stands for."""
+    """What a resolver needs to authorise a read: the SHA-256 of a token (hex) and whom it stands for.
+
+    `scopes` None: everything the role may; otherwise a reader needs the scope `read`.
+    """
 
     token_sha256: str
     account: str
@@ -99,3 +144,39 @@ class CredentialState(msgspec.Struct, frozen=True):
     enterprise: str | None = None
     expires_at: str | None = None
     revoked: bool = False
+    scopes: list[str] | None = None
+
+
+class IdentityState(msgspec.Struct, frozen=True):
+    """An account as grants see it. `groups` are the ids of the groups it is in, itself or with its enterprise."""
+
+    account: str
+    enterprise: str | None
+    role: Role
+    state: Literal["active", "disabled"]
+    groups: list[str] = []
+
+
+class GrantInForce(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One grant: it opens records of `enterprise`, every value of its object or those with `indexes`."""
+
+    id: str
+    enterprise: str
+    right: Right
+    indexes: list[int] | None = None
+    expires_at: str | None = None
+
+
+class GrantState(msgspec.Struct, frozen=True):
+    """All grants that are in force between a subject (an id) and an object (a record's key, or a template's code)."""
+
+    subject_kind: SubjectKind
+    subject: str
+    object_kind: ObjectKind
+    object: str
+    grants: list[GrantInForce] = []
+
+
+def grant_key(subject: str, object_: str) -> str:
+    """Return the journal key of what is granted to a subject on an object. No id has a blank."""
+    return f"{subject} {object_}"

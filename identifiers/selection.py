@@ -1,4 +1,7 @@
-"""Which values of a record an answer carries (RFC 3652, section 3.2.1): by index and type, and by who may read."""
+"""Which values of a record an answer carries (RFC 3652, section 3.2.1): by index and type, and the public ones.
+
+Who may read the others is decided in `visibility`.
+"""
 
 from collections.abc import Collection, Iterable
 
@@ -24,11 +27,6 @@ def select(values: Iterable[Value], indexes: Collection[int] = (), types: Iterab
     )
 
 
-def is_public(value: Value) -> bool:
-    """Say whether anyone may read the value."""
-    return bool(value.permissions & PUBLIC_READ)
-
-
 def is_private(value: Value) -> bool:
     """Say whether only administrators with the right to read may read the value."""
     return value.permissions & (PUBLIC_READ | ADMIN_READ) == ADMIN_READ
@@ -37,8 +35,3 @@ def is_private(value: Value) -> bool:
 def publicly_readable(values: Iterable[Value]) -> tuple[Value, ...]:
     """Return the values anyone may read."""
     return tuple(value for value in values if value.permissions & PUBLIC_READ)
-
-
-def readable_by_administrators(values: Iterable[Value]) -> tuple[Value, ...]:
-    """Return the public values and those for administrators; values without a read bit never leave the server."""
-    return tuple(value for value in values if value.permissions & (PUBLIC_READ | ADMIN_READ))

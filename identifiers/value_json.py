@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 import msgspec
 import orjson
 
-from identifiers.batch_line import decode_row, render_row
+from identifiers.batch_line import decode_plain_body, decode_row, render_row
 from identifiers.json_shape import as_instant, as_list
 from identifiers.json_text import JSON_DEPTH_MAX, decode_json
 from identifiers.value_reading import read_value, read_values
@@ -16,6 +16,7 @@ from identifiers.values import PERMISSIONS_DEFAULT, TTL_DEFAULT_S, Reference, Va
 __all__ = [
     "JSON_DEPTH_MAX",
     "decode_json",
+    "decode_plain_body",
     "decode_row",
     "decode_stored",
     "decode_values",

@@ -27,8 +27,10 @@ EXIT_NOT_RUN = 3
 
 Url = Annotated[str, typer.Option(help="The node to load, http://HOST:PORT.")]
 Scenario = Annotated[
-    Literal["uniform", "zipf", "misses", "mixed"],
-    typer.Option(help="What is asked for: all alike, few often, unknown ones, or look-ups and registrations."),
+    Literal["uniform", "zipf", "misses", "mixed", "register"],
+    typer.Option(
+        help="What is asked for: all alike, few often, unknown ones, look-ups and registrations, registrations only."
+    ),
 ]
 Loop = Annotated[
     Literal["open", "closed"], typer.Option(help="open: at --rate, whatever happens; closed: as fast as answered.")
@@ -45,7 +47,7 @@ KeysPath = Annotated[
 ]
 ZipfExponent = Annotated[float, typer.Option(help="How unequal the zipf scenario is.", min=0.01, max=5)]
 WriteShare = Annotated[float, typer.Option(help="Share of registrations (mixed).", min=0, max=1)]
-WritePrefix = Annotated[str, typer.Option(help="Where the mixed scenario registers; default --prefix.")]
+WritePrefix = Annotated[str, typer.Option(help="Where registrations go; default --prefix.")]
 Token = Annotated[str, typer.Option(help="API token for registrations.", envvar="IDNODE_TOKEN")]
 Timeout = Annotated[float, typer.Option(help="Seconds until a request counts as timed out.", min=0.01, max=600)]
 OutstandingMax = Annotated[int, typer.Option(help="Requests without an answer before new ones are dropped.", min=1)]

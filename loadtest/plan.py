@@ -27,12 +27,13 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `loop` "open": requests arrive at `rate` per second, whatever happens. "closed": each connection sends when its
     answer came; measures capacity. `warmup_s` comes before the `duration_s` that is recorded. `write_share` (of
     "mixed") is the part of the arrivals that registers a new identifier below `write_prefix` and looks it up until
-    it resolves; look-ups and registrations have `connections` each.
+    it resolves; look-ups and registrations have `connections` each. "register" registers new identifiers and nothing
+    else, as fast as they are accepted.
     """
 
     url: str
     keys: KeyPattern | KeyFile
-    scenario: Literal["uniform", "zipf", "misses", "mixed"] = "uniform"
+    scenario: Literal["uniform", "zipf", "misses", "mixed", "register"] = "uniform"
     loop: Literal["open", "closed"] = "open"
     rate: Annotated[float, msgspec.Meta(gt=0, le=RATE_MAX)] = 1000.0
     duration_s: Annotated[float, msgspec.Meta(gt=0, le=DURATION_S_MAX)] = 10.0
@@ -50,6 +51,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def read_rate(self) -> float:
         """Look-ups per second."""
+        if self.scenario == "register":
+            return 0.0
         return self.rate * (1 - self.write_share) if self.scenario == "mixed" else self.rate
 
     @property
@@ -62,10 +65,13 @@ def check_plan(plan: Plan) -> None:
     """Raise PlanError when fields contradict each other (their own bounds are in their types)."""
     if plan.scenario == "mixed" and plan.loop == "closed":
         raise PlanError("the mixed scenario has a rate of reads and of writes: run it with the open loop")
-    if plan.write_rate and not plan.token:
-        raise PlanError("the mixed scenario registers identifiers: give it a token (--token, IDNODE_TOKEN)")
-    if plan.write_rate and not plan.write_prefix:
-        raise PlanError("the mixed scenario registers identifiers: name the prefix they go under (--write-prefix)")
+    if plan.scenario == "register" and plan.loop == "open":
+        raise PlanError("the register scenario measures capacity: run it with the closed loop (--loop closed)")
+    writes = plan.write_rate or plan.scenario == "register"
+    if writes and not plan.token:
+        raise PlanError(f"the {plan.scenario} scenario registers identifiers: give it a token (--token, IDNODE_TOKEN)")
+    if writes and not plan.write_prefix:
+        raise PlanError(f"the {plan.scenario} scenario registers identifiers: name their prefix (--write-prefix)")
 
 
 def without_token(plan: Plan) -> Plan:

@@ -63,6 +63,8 @@ def make_streams(plan: Plan, target: Target) -> list[Stream]:
         streams.append(_reads(plan, target))
     if plan.write_rate > 0:
         streams.append(_writes(plan, target))
+    if plan.scenario == "register":
+        streams.append(_registrations_only(plan, target))
     return streams
 
 
@@ -98,6 +100,13 @@ def _writes(plan: Plan, target: Target) -> Stream:
         clock_ns=clock_ns,
     )
     return Stream(owner.arrivals, Fleet(target, owner, plan.connections), (accepted, resolvable))
+
+
+def _registrations_only(plan: Plan, target: Target) -> Stream:
+    accepted = Recorder("accepted", ACCEPTED, begin_ns=clock_ns())
+    fresh = registrations(plan.write_prefix, target.host, plan.token, run=f"{time.time_ns():x}")
+    closed = ClosedLoop(accepted, lambda: next(fresh).put, clock_ns=clock_ns)
+    return Stream(closed, Fleet(target, closed, plan.connections), (accepted,))
 
 
 def _prepared(plan: Plan, target: Target, *, absent: bool) -> list[bytes]:

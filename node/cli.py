@@ -1,34 +1,16 @@
 """The `idnode` command: puts the commands of every part under one roof, and turns errors into exit codes."""
 
-import asyncio
-import os
 import sys
-from contextlib import suppress
-from importlib.metadata import version
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from loadtest.command import loadtest_command
-from node import commands, config_command, log
-from node.config import load
+from node.command_table import CommandGroup
 from node.errors import NodeError
-from node.serve import serve as run_node
-from sync import commands as sync_commands
-
-_SERVE_EXIT_CODES = """Exit codes:
-
-0 stopped as asked ·
-2 a setting or argument is wrong ·
-3 the data directory cannot be used ·
-4 the address cannot be listened on ·
-5 the database cannot be used ·
-6 a process does not become ready ·
-1 anything else"""
 
 app = typer.Typer(
     name="idnode",
+    cls=CommandGroup,
     help="A secondary node of industrial-internet identifier resolution: register product identifiers, resolve them.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -38,6 +20,8 @@ app = typer.Typer(
 
 def _show_version(*, wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - as slow as all that --help needs of ours
+
         typer.echo(f"idnode {version('idnode')}")
         raise typer.Exit
 
@@ -49,47 +33,6 @@ def _idnode(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None: ...
-
-
-@app.command(epilog=_SERVE_EXIT_CODES)
-def serve(
-    config: Annotated[
-        Path | None, typer.Option(help="Configuration file (TOML); default: DATA_DIR/idnode.toml if it is there.")
-    ] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Directory of the node's data; default: ./idnode-data.")] = None,
-    http: Annotated[str | None, typer.Option(help="HOST:PORT to listen on; default: 127.0.0.1:8080.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that answer lookups; default: one per core.")] = None,
-    database: Annotated[
-        str | None, typer.Option(help="Address (DSN) of a PostgreSQL 15 or newer; default: the embedded one.")
-    ] = None,
-) -> None:
-    """Run a node: start its processes, keep them alive, stop them on SIGTERM or Ctrl-C.
-
-    Settings come from the file, then the environment (IDNODE_…), then these options; `idnode config show` lists them.
-    On the first start the administrator's token is written to DATA_DIR/admin-token.
-    """
-    flags = {
-        "data_dir": None if data_dir is None else str(data_dir),
-        "http.address": http,
-        "workers": workers,
-        "database.dsn": database,
-    }
-    settings = load(flags=flags, environment=os.environ, file=config).settings
-    log.set_up("supervisor", level=settings.log.level, form=settings.log.format)
-    asyncio.run(run_node(settings, _say))
-
-
-def _say(text: str) -> None:
-    # Who started the node may have stopped reading; that is no reason to end it.
-    with suppress(BrokenPipeError):
-        typer.echo(text)
-        sys.stdout.flush()
-
-
-app.add_typer(config_command.app, name="config")
-commands.register(app)
-sync_commands.register(app)
-app.command("loadtest")(loadtest_command)
 
 
 def main() -> None:

@@ -32,6 +32,7 @@ def show(
     for name, row in SETTINGS.items():
         value = _plain(found, row)
         written = ", ".join(value) if isinstance(value, list) else str(value)
+        written = written.lower() if isinstance(value, bool) else written
         typer.echo(f"{name:<{width}}  {written or '(none)':<30}  {found.sources[name]}")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
 
-from resolver.metrics import MetricsFile
+from resolver.metrics import Figures, MetricsFile
 
 PUBLISH_EVERY_S = 1.0
 
@@ -23,7 +23,7 @@ def process_registry() -> CollectorRegistry:
 @asynccontextmanager
 async def published(registry: CollectorRegistry, directory: Path, process: str) -> AsyncIterator[None]:
     """Write this process's figures every second while the block runs, and remove them at its end."""
-    file = MetricsFile(registry, directory, process)
+    file = MetricsFile(Figures(registry), directory, process)
     writing = asyncio.create_task(_write(file))
     try:
         yield

@@ -1,19 +1,25 @@
-"""What a node adds to `GET /api/v1/status` about its own processes and files."""
+"""What a node adds to `GET /api/v1/status`: its processes, its files, and how reporting stands."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from node.paths import DataPaths
+from registry.database import Pool, connected
+from sync.status import ReporterStatus, reporter_status
 
 Section = Callable[[], Awaitable[Any]]
 
+HALTED_MAX: Final = 20
+"""Halted streams shown by name; `idnode sync status` lists them all."""
 
-def node_status(paths: DataPaths) -> Mapping[str, Section]:
-    """Return the sections by name; each reads anew when it is called."""
+
+def node_status(paths: DataPaths, pool: Pool, reporter: str = "") -> Mapping[str, Section]:
+    """Return the sections by name; each reads anew when it is called. Without a `reporter` nothing is reported."""
 
     async def processes() -> Any:
         return await asyncio.to_thread(_processes, paths.node_file)
@@ -21,7 +27,11 @@ def node_status(paths: DataPaths) -> Mapping[str, Section]:
     async def spool() -> Any:
         return await asyncio.to_thread(_spool, paths.spool)
 
-    return {"processes": processes, "spool": spool}
+    async def sync() -> ReporterStatus:
+        async with connected(pool) as connection:
+            return await reporter_status(connection, reporter, datetime.now(UTC), HALTED_MAX)
+
+    return {"processes": processes, "spool": spool} | ({"sync": sync} if reporter else {})
 
 
 def _processes(node_file: Path) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ class SettingRow:
     def remedy(self) -> str:
         """What to write instead of something wrong."""
         unit = f" ({self.unit})" if self.unit else ""
-        default = str(self.default)
+        default = str(self.default).lower() if isinstance(self.default, bool) else str(self.default)
         return f"give {self.form}{unit}, or leave it out for {default or 'none'}"
 
 
@@ -66,6 +66,8 @@ def _row(name: str, kind: Any, default: Any) -> SettingRow:
 def _form(plain: Any, meta: msgspec.Meta) -> str:
     if plain is int:
         return f"a whole number from {meta.ge:,} to {meta.le:,}"
+    if plain is bool:
+        return "true or false"
     if get_origin(plain) is Literal:
         return "one of " + ", ".join(get_args(plain))
     return _FORMS[plain]

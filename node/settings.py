@@ -85,6 +85,32 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True):
         int,
         _number("how long a write waits until this host resolves it; after that, 202", "milliseconds", 0, 60_000),
     ] = 2000
+    requests_per_s: Annotated[
+        int,
+        _number("requests an enterprise may send whose quota does not say; 0: any number", "per second", 0, 1_000_000),
+    ] = 0
+    secret_file: Annotated[
+        str,
+        Meta(
+            max_length=4096,
+            description="32 random octets that sessions are signed with; empty: node-secret in the data directory",
+            extra={"form": "a path"},
+        ),
+    ] = ""
+
+
+class Jobs(msgspec.Struct, frozen=True, kw_only=True):
+    """Uploads of many rows, worked on while nobody waits."""
+
+    parallel: Annotated[
+        int, _number("jobs worked on at a time; 0: none on this host, they wait for another", "jobs", 0, 16)
+    ] = 1
+    octets_max: Annotated[int, _number("longest upload", "octets", 1_048_576, 1_099_511_627_776)] = 1_073_741_824
+    rows_max: Annotated[
+        int, _number("rows of one job, where the enterprise's quota says no less", "rows", 1, 1_000_000_000)
+    ] = 10_000_000
+    open_max: Annotated[int, _number("jobs of one enterprise that have not ended", "jobs", 1, 1000)] = 10
+    keep_days: Annotated[int, _number("how long a job and its results are kept after its end", "days", 1, 36_500)] = 7
 
 
 class Journal(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +122,43 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True):
     ] = 35
 
 
+class Audit(msgspec.Struct, frozen=True, kw_only=True):
+    """Who did what, from where. Entries of changes are kept for good."""
+
+    access_days: Annotated[
+        int,
+        _number("how long entries of sign-ins, refusals and reads of restricted values are kept", "days", 1, 36_500),
+    ] = 180
+
+
+class National(msgspec.Struct, frozen=True, kw_only=True):
+    """The national top-level node, as far as it decides what is registered here."""
+
+    link: Annotated[
+        bool,
+        Meta(description="whether it decides on prefixes after this node's review; else approval puts them in force"),
+    ] = False
+
+
+class Snms(msgspec.Struct, frozen=True, kw_only=True):
+    """The SNMS-compatible API."""
+
+    http_status: Annotated[
+        Literal["ok", "strict"],
+        Meta(
+            description="`ok`: refusals are answered 200, as its clients expect; `strict`: 400, 401, 403, 404, 409, 500"
+        ),
+    ] = "ok"
+    public_detail: Annotated[
+        Literal["off", "public-values"],
+        Meta(description="what reading an identifier without a token shows: nothing, or the values open to everyone"),
+    ] = "off"
+    registration_body: Annotated[
+        str,
+        Meta(max_length=255, description="name of the registration service body of prefixes", extra={"form": "text"}),
+    ] = ""
+
+
 class Replica(msgspec.Struct, frozen=True, kw_only=True):
     """The memory map from which lookups are answered. It grows by itself; it takes disk as it fills, not before."""
 
@@ -105,6 +168,13 @@ class Replica(msgspec.Struct, frozen=True, kw_only=True):
     map_max_octets: Annotated[
         int, _number("size at which it stops growing and the follower halts", "octets", 1_048_576, 17_592_186_044_416)
     ] = 1_099_511_627_776
+    hot_table: Annotated[
+        bool,
+        Meta(
+            description="whether small records are also kept in a table that answers sooner; "
+            "it takes about half of the replica's disk and memory again, twice that while it is made anew"
+        ),
+    ] = True
 
 
 class Spool(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,11 +256,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     http: Http = Http()
     database: Database = Database()
     registry: Registry = Registry()
+    jobs: Jobs = Jobs()
     journal: Journal = Journal()
+    audit: Audit = Audit()
+    national: National = National()
+    snms: Snms = Snms()
     replica: Replica = Replica()
     spool: Spool = Spool()
     log: Log = Log()
     sync: Sync = Sync()
+
+    @property
+    def secret_file(self) -> Path:
+        """Where the node's secret is."""
+        return Path(self.registry.secret_file) if self.registry.secret_file else self.data_dir / "node-secret"
 
     @property
     def worker_count(self) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import Counter
 
 from node.addresses import HostPort, masked_dsn
 from node.banner import banner
@@ -19,12 +19,13 @@ from node.child import Child, ChildSpec, State
 from node.database import prepare_database
 from node.errors import NodeError, ReadinessError
 from node.family import postgres_spec, process_spec
-from node.metrics import published
+from node.metrics import process_registry, published
 from node.node_file import NodeDescription, write_node_file
 from node.paths import DataPaths
 from node.postgres import EmbeddedPostgres
 from node.processes.order import Order
 from node.readiness import until_answering
+from node.secret_file import ensure_secret
 from node.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ class Supervisor:
         self._say = say
         self._public_url = settings.public_url.rstrip("/") or address.local_url
         self._dsn = settings.database.dsn
-        self._metrics = CollectorRegistry()
+        self._metrics = process_registry()
         self._starts = Counter(
             "idnode_process_starts", "Starts of the node's processes", ["name"], registry=self._metrics
         )
@@ -82,6 +83,7 @@ class Supervisor:
             await asyncio.to_thread(server.initialise)
             await self._until_ready([self._begin(tasks, postgres_spec(server))])
             self._dsn = server.dsn
+        ensure_secret(self._settings.secret_file)
         token = await prepare_database(self._dsn, self._paths.admin_token)
         # Before the first process can answer: whoever sees it answer finds it described.
         self._is_described = True

@@ -6,8 +6,11 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
+from registry import origin
+from registry.admission import admit
 from registry.api import describe, docs_page, openapi
 from registry.api.call import Answer, Call
+from registry.api.on_record import on_record
 from registry.api.problems import from_exception
 from registry.api.routes import ROUTES
 from registry.api.routing import Route
@@ -16,6 +19,7 @@ from registry.context import RegistryContext, RegistrySettings
 from registry.database import connected
 from registry.errors import InvalidRequest, Unauthenticated
 from registry.service.accounts import authenticate
+from registry.snms import application as snms
 
 __all__ = ["RegistryContext", "RegistrySettings", "make_app"]
 
@@ -26,7 +30,9 @@ _PATTERNS: Final = {"{identifier}": "{identifier:(?s:.+)}"}
 
 def make_app(context: RegistryContext) -> web.Application:
     """Make the application from the table of routes. The caller opens and closes what is in the context."""
-    app = web.Application(client_max_size=context.settings.body_octets_max, middlewares=[_refusals_as_problems])
+    app = web.Application(
+        client_max_size=context.settings.body_octets_max, middlewares=[on_record(context), _refusals_as_problems]
+    )
     description = openapi.describe(ROUTES)
     app[_CONTEXT] = context
     app[describe.OPENAPI] = msgspec.json.encode(description)
@@ -39,6 +45,7 @@ def make_app(context: RegistryContext) -> web.Application:
         app.router.add_route(route.method, path, handler)
         if route.method == "GET":
             app.router.add_route("HEAD", path, handler)
+    snms.add_routes(app, context, lambda request: _principal(request, context, Action.READ_OWN_ACCOUNT))
     return app
 
 
@@ -49,7 +56,8 @@ async def _refusals_as_problems(
     try:
         return await handler(request)
     except Exception as error:  # noqa: BLE001 - the last border: whatever it is becomes an answer, and is logged there
-        return from_exception(error, request)
+        response, origin.current().result = from_exception(error, request)
+        return response
 
 
 def _handler(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -65,9 +73,10 @@ def _handler(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespon
 
 
 async def _principal(request: web.Request, context: RegistryContext, action: Action) -> Principal | None:
-    """Tell who sent a request; None for one without a token."""
+    """Tell who sent a request, and count it against the rate of its enterprise; None for one without a token."""
     header = request.headers.get("Authorization")
-    if header is None or action is Action.READ_API_DESCRIPTION:
+    # Who signs in anew often still sends the token that has just expired.
+    if header is None or action in (Action.READ_API_DESCRIPTION, Action.SIGN_IN):
         return None
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer":
@@ -82,6 +91,8 @@ async def _principal(request: web.Request, context: RegistryContext, action: Act
         async with connected(context.pool) as connection:
             principal = await authenticate(connection, token.strip(), now)
         context.tokens.remember(token.strip(), principal, now)
+    origin.current().actor = principal.account
+    await admit(context, principal, now)
     return principal
 
 

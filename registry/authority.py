@@ -31,6 +31,7 @@ class Action(Enum):
 
     APPLY = auto()
     REVIEW_ENTERPRISE = auto()
+    SUSPEND_ENTERPRISE = auto()
     CHANGE_ENTERPRISE = auto()
     READ_ENTERPRISE = auto()
     LIST_ENTERPRISES = auto()
@@ -128,9 +129,9 @@ AUTHORITY: Final[dict[Action, dict[Role | None, Reach]]] = {
     Action.SIGN_IN: _row("             A  A  A  A  A  A  A  A"),
     Action.READ_OWN_ACCOUNT: _row("    A  A  A  A  A  A  A  -"),
     Action.CHANGE_OWN_ACCOUNT: _row("  A  A  A  A  A  A  A  -"),
-    Action.ISSUE_TOKEN: _row("         A  -  -  -  -  -  -  -"),
-    Action.LIST_TOKENS: _row("         A  -  -  -  -  -  -  -"),
-    Action.REVOKE_TOKEN: _row("        A  -  -  -  -  -  -  -"),
+    Action.ISSUE_TOKEN: _row("         A  -  -  o  -  -  -  -"),
+    Action.LIST_TOKENS: _row("         A  -  -  o  -  -  -  -"),
+    Action.REVOKE_TOKEN: _row("        A  -  -  o  -  -  -  -"),
     Action.CREATE_ACCOUNT: _row("      A  -  -  o  -  -  -  -"),
     Action.CHANGE_ACCOUNT: _row("      A  -  -  o  -  -  -  -"),
     Action.READ_ACCOUNT: _row("        A  A  A  o  -  -  -  -"),
@@ -138,8 +139,9 @@ AUTHORITY: Final[dict[Action, dict[Role | None, Reach]]] = {
     Action.CHANGE_GROUP: _row("        A  -  -  o  -  -  -  -"),
     Action.READ_GROUP: _row("          A  A  A  o  o  -  o  -"),
     Action.READ_AUDIT: _row("          A  -  A  o  -  -  -  -"),
-    Action.APPLY: _row("               A  -  -  o  -  o  -  -"),
+    Action.APPLY: _row("               A  -  -  -  -  o  -  -"),
     Action.REVIEW_ENTERPRISE: _row("   A  A  -  -  -  -  -  -"),
+    Action.SUSPEND_ENTERPRISE: _row("  A  -  -  -  -  -  -  -"),
     Action.CHANGE_ENTERPRISE: _row("   A  -  -  o  -  o  -  -"),
     Action.READ_ENTERPRISE: _row("     A  A  A  o  o  o  o  -"),
     Action.LIST_ENTERPRISES: _row("    A  A  A  o  o  o  o  -"),
@@ -191,6 +193,7 @@ SCOPES: Final[dict[str, frozenset[Action]]] = {
         {
             Action.APPLY,
             Action.REVIEW_ENTERPRISE,
+            Action.SUSPEND_ENTERPRISE,
             Action.CHANGE_ENTERPRISE,
             Action.UPLOAD_FILE,
             Action.APPLY_FOR_PREFIX,

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from registry import journal
+from registry import audit_months, journal
 from registry.database import Connection
 from registry.journal_days import ensure_partitions
 from registry.service import accounts as account_service
@@ -21,6 +21,7 @@ async def ensure_administrator(connection: Connection) -> str | None:
         if await accounts.administrator_exists(connection, now):
             return None
         await ensure_partitions(connection, now)
+        await audit_months.ensure_partitions(connection, now)
         _, secret, _ = await account_service.issue(
             connection,
             None,

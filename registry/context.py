@@ -1,13 +1,39 @@
 """What the registry's process gives its API: the database, the clock, the replica's barrier, and the settings."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
 
 from registry.barrier import ReplicaBarrier
 from registry.database import Pool
+from registry.rates import RateLimits
+from registry.service.registrar import Registrar
 from registry.token_memo import TokenMemo
+
+
+@dataclass(frozen=True, slots=True)
+class JobSettings:
+    """How much jobs may take."""
+
+    octets_max: int = 2**30
+    """Longest upload."""
+    rows_max: int = 10_000_000
+    """Rows of a job, where the enterprise's quota says no less."""
+    open_max: int = 10
+    """Jobs of one enterprise that have not ended."""
+    kept: timedelta = timedelta(days=7)
+    """How long a job and its results are kept after its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class SnmsSettings:
+    """How the SNMS-compatible API answers; see the settings of the same names."""
+
+    http_status: Literal["ok", "strict"] = "ok"
+    public_detail: Literal["off", "public-values"] = "off"
+    registration_body: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +44,10 @@ class RegistrySettings:
     """How long a write waits until this host's replica can answer it; after that the answer says that it cannot."""
     body_octets_max: int = 2**20
     """Longest body of a request; batches are streams and have limits of their own."""
+    national_link: bool = False
+    """Whether a national node decides on prefixes after the review here."""
+    jobs: JobSettings = JobSettings()
+    snms: SnmsSettings = SnmsSettings()
 
 
 def utc_now() -> datetime:
@@ -31,7 +61,18 @@ class RegistryContext:
 
     pool: Pool
     barrier: ReplicaBarrier
+    secret: bytes = field(repr=False)
+    """The node's secret, 32 octets: sessions are signed and a few secrets are sealed with keys made from it."""
     clock: Callable[[], datetime] = utc_now
     settings: RegistrySettings = RegistrySettings()
     status: Mapping[str, Callable[[], Awaitable[Any]]] = field(default_factory=dict)
     tokens: TokenMemo = field(default_factory=TokenMemo)
+    rates: RateLimits = field(default_factory=RateLimits)
+    jobs_waiting: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a job was queued here, so that it begins at once."""
+    registrar: Registrar = field(init=False, repr=False)
+    """Stores plain registrations that arrive together."""
+
+    def __post_init__(self) -> None:
+        """Make what is made from the rest."""
+        object.__setattr__(self, "registrar", Registrar(self.pool))

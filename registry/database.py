@@ -1,7 +1,9 @@
 """The border to PostgreSQL: the pool, lending connections, and what the driver's errors mean to a request."""
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from traceback import walk_tb
 from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
@@ -38,6 +40,7 @@ AWAY = (
     asyncpg.LockNotAvailableError,
     asyncpg.IdleInTransactionSessionTimeoutError,
 )
+_BENEATH_THE_DRIVER = sys.stdlib_module_names | {"uvloop"}
 _AGAIN = "nothing is lost that was answered with success: wait a moment and send the request again"
 
 
@@ -75,7 +78,10 @@ async def _leave_as_it_is(connection: object) -> None:
 
 @asynccontextmanager
 async def connected(pool: Pool) -> AsyncIterator[Connection]:
-    """Lend a connection. Raises `Unavailable` for whatever may pass by itself, within the time-outs above."""
+    """Lend a connection. Raises `Unavailable` for whatever may pass by itself, within the time-outs above.
+
+    What the block has from elsewhere, such as a file that is missing, goes through as it is.
+    """
     try:
         async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
             yield connection
@@ -88,7 +94,21 @@ async def connected(pool: Pool) -> AsyncIterator[Connection]:
         await pool.expire_connections()
         raise Unavailable("database_read_only", "the database takes no changes now", remedy=_AGAIN) from error
     except AWAY as error:
+        if isinstance(error, OSError) and not _is_of_driver(error):
+            raise
         raise Unavailable("database_away", "the database cannot be reached now", remedy=_AGAIN) from error
+
+
+def _is_of_driver(error: OSError) -> bool:
+    """Tell whether the driver raised it: on the way out from where it was raised, its frames come before ours.
+
+    A connection refused and a time-out have no type of the driver's own: they are what the socket or asyncio raised.
+    """
+    for frame, _ in reversed([*walk_tb(error.__traceback__)]):
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package not in _BENEATH_THE_DRIVER:
+            return package == asyncpg.__name__
+    return False
 
 
 @asynccontextmanager

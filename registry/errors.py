@@ -96,6 +96,17 @@ class InvalidFields(RegistryError):
     title = "Some fields are not acceptable"
 
 
+class TooManyRequests(RegistryError):
+    """The caller has used up its share for now. `retry_after_s`: whole seconds after which there is some again."""
+
+    status = 429
+    title = "Too many requests"
+
+    def __init__(self, code: str, message: str, *, remedy: str, retry_after_s: int) -> None:
+        super().__init__(code, message, remedy=remedy)
+        self.retry_after_s = retry_after_s
+
+
 class Unavailable(RegistryError):
     """The database cannot be used now."""
 

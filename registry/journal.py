@@ -14,6 +14,7 @@ from typing import Final
 import asyncpg
 
 from identifiers.changes import Change, Cursor, Op
+from registry import origin
 from registry.database import Connection
 
 LAST_SEQ: Final = 2**63 - 1
@@ -23,7 +24,11 @@ OCTETS_MAX: Final = 16 * 2**20
 
 _BEHIND_EVERYTHING: Final = Cursor(2**63, 0)
 
-_APPEND = "INSERT INTO journal (actor, kind, key, op, after) VALUES ($1, $2, $3, $4, $5) RETURNING xid, seq"
+_APPEND_ALONE = "INSERT INTO journal (actor, kind, key, op, after) VALUES ($1, $2, $3, $4, $5) RETURNING xid, seq"
+_APPEND = (
+    "WITH audited AS (INSERT INTO audit_log (kind, actor, address, action, object, result, request_id) "
+    "VALUES ('change', $1, $6, $7, $2 || ' ' || $3, 'ok', $8)) " + _APPEND_ALONE
+)
 _SERIALISE = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
 # The window stops at the limit and reads lengths only, so long states are not fetched to be thrown away.
 _READ = """
@@ -38,6 +43,20 @@ FROM (
 ) AS unread
 WHERE before < $5
 ORDER BY xid, seq"""
+# Newest first; as above, what is too long for the answer is not fetched.
+_OF_KEY = """
+SELECT xid, seq, at, kind, key, op, after, actor
+FROM (
+    SELECT xid, seq, at, kind, key, op, after, actor,
+           sum(octet_length(after)) OVER (ORDER BY xid DESC, seq DESC ROWS UNBOUNDED PRECEDING)
+               - octet_length(after) AS before
+    FROM journal
+    WHERE key = $1 AND kind = $2 AND (xid, seq) < ($3, $4)
+    ORDER BY xid DESC, seq DESC
+    LIMIT $5
+) AS past
+WHERE before < $6
+ORDER BY xid DESC, seq DESC"""
 _FLOOR = """
 SELECT coalesce(
     (SELECT min(day) FROM journal_sealed_days WHERE (last_xid, last_seq) > ($1, $2)),
@@ -65,9 +84,21 @@ FROM journal_state, pg_control_system(), pg_database
 WHERE datname = current_database()"""
 
 
-async def append(connection: Connection, *, actor: str, kind: str, key: str, op: Op, after: bytes) -> Cursor:
-    """Write one change, in the transaction that makes it, and return its position. `actor` is an account's id."""
-    row = await connection.fetchrow(_APPEND, actor, kind, key, op, after.decode())
+async def append(
+    connection: Connection, *, actor: str, kind: str, key: str, op: Op, after: bytes, audited: bool = True
+) -> Cursor:
+    """Write one change, in the transaction that makes it, and return its position. `actor` is an account's id.
+
+    With it goes its entry in the audit log, unless the caller writes another one for it (`audited`).
+    """
+    if audited:
+        here = origin.current()
+        here.recorded += 1
+        row = await connection.fetchrow(
+            _APPEND, actor, kind, key, op, after.decode(), here.address, here.action, here.request_id
+        )
+    else:
+        row = await connection.fetchrow(_APPEND_ALONE, actor, kind, key, op, after.decode())
     assert row is not None  # noqa: S101 - RETURNING gives a row or the insert has failed
     return Cursor(row["xid"], row["seq"])
 
@@ -93,6 +124,21 @@ async def read_changes(
     rows = await connection.fetch(_READ, after.xid, after.seq, limit, since, OCTETS_MAX)
     return [
         Change(row["xid"], row["seq"], row["at"], row["kind"], row["key"], row["op"], row["after"].encode())
+        for row in rows
+    ]
+
+
+async def of_key(connection: Connection, kind: str, key: str, before: Cursor, limit: int) -> list[tuple[Change, str]]:
+    """Return changes of one key before a position, newest first, each with the account that made it.
+
+    As many as are kept, at most `limit`, and about 16 MiB of states.
+    """
+    rows = await connection.fetch(_OF_KEY, key, kind, before.xid, before.seq, limit, OCTETS_MAX)
+    return [
+        (
+            Change(row["xid"], row["seq"], row["at"], row["kind"], row["key"], row["op"], row["after"].encode()),
+            row["actor"],
+        )
         for row in rows
     ]
 

@@ -13,10 +13,20 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Final
 
-from identifiers.changes import KIND_CREDENTIAL, KIND_IDENTIFIER, KIND_PREFIX, Change, Cursor
+from identifiers.changes import (
+    KIND_ALIAS,
+    KIND_CREDENTIAL,
+    KIND_GRANT,
+    KIND_IDENTIFIER,
+    KIND_IDENTITY,
+    KIND_PREFIX,
+    Change,
+    Cursor,
+    grant_key,
+)
 from registry import journal, states
 from registry.database import Connection
-from registry.tables import accounts, identifiers, prefixes
+from registry.tables import accounts, aliases, grants, identifiers, prefixes
 
 BATCH: Final = 2_000
 """Most states in one batch."""
@@ -36,7 +46,7 @@ class Snapshot:
         self.epoch = epoch
 
     async def states(self) -> AsyncIterator[list[Change]]:
-        """Give every prefix, then every credential that is not revoked, then every identifier, withdrawn ones too."""
+        """Give every prefix, account, credential, grant and alias that counts, then every identifier and tombstone."""
         hosted: list[prefixes.Prefix] = []
         after = ""
         while page := await prefixes.page(self._connection, after, BATCH):
@@ -44,12 +54,32 @@ class Snapshot:
             after = page[-1].prefix
             yield [self._change(KIND_PREFIX, prefix.prefix, states.prefix_state(prefix)) for prefix in page]
         after = ""
-        while tokens := await accounts.page(self._connection, after, BATCH):
+        while found := await accounts.accounts_after(self._connection, after, BATCH):
+            after = found[-1].id
+            groups = await accounts.groups_of(self._connection, found)
+            yield [
+                self._change(KIND_IDENTITY, account.id, states.identity_state(account, groups.get(account.id, [])))
+                for account in found
+            ]
+        after = ""
+        while tokens := await accounts.credentials_after(self._connection, after, BATCH):
             after = tokens[-1].id
             yield [
-                self._change(KIND_CREDENTIAL, token.sha256.hex(), states.credential_state(token))
-                for token in tokens
-                if token.revoked_at is None
+                self._change(KIND_CREDENTIAL, token.sha256.hex(), states.credential_state(token)) for token in tokens
+            ]
+        parties = ("", "")
+        while pairs := await grants.standing(self._connection, self._taken_at, parties, BATCH):
+            parties = pairs[-1][0].parties
+            yield [
+                self._change(KIND_GRANT, grant_key(*pair[0].parties), states.grant_state(pair[0], pair))
+                for pair in pairs
+            ]
+        place = (-1, "")
+        while others := await aliases.page(self._connection, place, BATCH):
+            place = (others[-1][0].prefix_id, others[-1][0].key)
+            yield [
+                self._change(KIND_ALIAS, alias.key, states.alias_state(alias, prefix, "active"))
+                for alias, prefix in others
             ]
         async for batch in self._identifiers(hosted):
             yield batch

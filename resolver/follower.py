@@ -52,6 +52,7 @@ class Follower:
         clock: Callable[[], float] = time.time,
         pace: Pace | None = None,
         map_limits: MapLimits | None = None,
+        hot_table: bool = True,
         registry: CollectorRegistry | None = None,
     ) -> None:
         self._source = source
@@ -60,6 +61,7 @@ class Follower:
         self._woken = woken or asyncio.Event()
         self._pace = pace or Pace()
         self._map_limits = map_limits
+        self._hot_table = hot_table
         self._lag = Lag(clock)
         states = tuple(state.value for state in State)
         self._metrics = FollowerMetrics(registry or CollectorRegistry(), states, lambda: self._lag.seconds)
@@ -119,11 +121,17 @@ class Follower:
 
     def _open_current(self) -> ReplicaWriter:
         try:
-            return ReplicaWriter.open_current(self._directory, self._map_limits)
+            writer = ReplicaWriter.open_current(self._directory, self._map_limits)
         except ReplicaMissing as error:
             raise Unusable("missing", str(error)) from error
         except ReplicaDamaged as error:
             raise Unusable("damaged", str(error)) from error
+        try:
+            writer.keep_hot_table(wanted=self._hot_table)
+        except BaseException:
+            writer.close()
+            raise
+        return writer
 
     async def _bootstrap(self) -> Event:
         began_at = asyncio.get_running_loop().time()
@@ -132,6 +140,7 @@ class Follower:
             self._writer = await self._on_thread(create)
             await self._fill(self._writer, snapshot)
         await self._on_thread(self._writer.publish)
+        await self._on_thread(partial(self._writer.keep_hot_table, wanted=self._hot_table))
         self._metrics.rebuilds.labels(self._rebuild_reason).inc()
         self._begin_with(self._writer)
         took_s = asyncio.get_running_loop().time() - began_at
@@ -160,7 +169,7 @@ class Follower:
                 batch = await self._apply_reading_on(writer, batch)
             if batch:
                 await self._take(writer, batch)
-            else:
+            if not await self._tend_hot_table(writer) and not batch:
                 await self._await_wake()
 
     async def _apply_reading_on(self, writer: ReplicaWriter, batch: list[Change]) -> list[Change]:
@@ -168,6 +177,7 @@ class Follower:
         following = asyncio.create_task(self._read(writer, batch[-1].cursor))
         try:
             await self._take(writer, batch)
+            await self._tend_hot_table(writer)
             await self._check_disk(writer)
             return await following
         finally:
@@ -178,6 +188,15 @@ class Follower:
         await self._apply(writer, batch, None)
         self._lag.applied(batch)
         self._announce(writer.cursor)
+
+    async def _tend_hot_table(self, writer: ReplicaWriter) -> bool:
+        """Do a little of what the hot table needs; return whether there is more to do at once."""
+        table = writer.hot_table
+        if table is None or not table.due():
+            return False
+        goes_on = await self._on_thread(table.tend)
+        self._metrics.has_hot_table(*table.figures)
+        return goes_on
 
     async def _check_disk(self, writer: ReplicaWriter) -> None:
         """Make sure, about once a second, that the files are what we opened and that no reader met damage."""

@@ -1,11 +1,12 @@
 """The one lookup behind every face: a name to Found, Referral, Absent or Gone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from unicodedata import normalize
 
-from identifiers.changes import PrefixState
+from identifiers.changes import AliasKind, PrefixState
 from identifiers.handle import fold, parse_handle
 from identifiers.identifier import HandleParts, Identifier, Invalid, storage_key
+from identifiers.parse import parse
 from resolver.counting import UNSERVED
 from resolver.record import Record, RecordDamaged
 from resolver.replica_reader import ReplicaReader
@@ -13,18 +14,19 @@ from resolver.replica_reader import ReplicaReader
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The record, with the prefix it lives under."""
+    """The record, with the prefix it lives under. `alias`: it was asked for under another name, of this kind."""
 
     prefix: PrefixState
     record: Record
+    alias: AliasKind | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """The identifier was withdrawn; its last record."""
+    """The identifier was withdrawn; its last record. None: its whole prefix is suspended or withdrawn."""
 
     prefix: PrefixState
-    record: Record
+    record: Record | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,18 @@ class Lookup:
         self._reader = reader
 
     def find(self, name: str) -> Answer | Invalid:
-        """Look one Handle name up: as it is written, then in NFC. Touches only the local replica."""
+        """Look one name up: as a Handle as it is written, then in NFC, then as a code of another scheme.
+
+        Aliases are followed, once: they never lead to another. Touches only the local replica.
+        """
+        answer = self._find_handle(name)
+        if isinstance(answer, Invalid) or (isinstance(answer, Absent) and answer.prefix is None):
+            other = parse(name)
+            if isinstance(other, Identifier) and other.scheme != "hdl":
+                return self._find_foreign(other) or answer
+        return answer
+
+    def _find_handle(self, name: str) -> Answer | Invalid:
         parsed = parse_handle(name)
         if isinstance(parsed, Invalid):
             return parsed
@@ -77,7 +90,31 @@ class Lookup:
             transaction.abort()
         return None
 
+    def _find_foreign(self, code: Identifier) -> Answer | None:
+        """Look up a code that may be another name of a record here."""
+        transaction = self._reader.begin()
+        try:
+            octets = self._reader.record(transaction, storage_key(code.key))
+        finally:
+            transaction.abort()
+        record = None if octets is None else self._read(octets, code)
+        return None if record is None else self._follow(record)
+
     def _find(self, parsed: Identifier) -> Answer:
+        answer = self._find_itself(parsed)
+        if isinstance(answer, Gone) and answer.record is not None and answer.record.alias is not None:
+            return self._follow(answer.record) or answer
+        return answer
+
+    def _follow(self, record: Record) -> Answer | None:
+        """Return what an alias leads to; None for a name that leads nowhere."""
+        target = parse_handle(record.instead or "")
+        if record.alias is None or isinstance(target, Invalid):
+            return None
+        answer = self._find_itself(target)
+        return replace(answer, alias=record.alias) if isinstance(answer, Found) else answer
+
+    def _find_itself(self, parsed: Identifier) -> Answer:
         assert isinstance(parsed.parts, HandleParts)  # noqa: S101 - parse_handle makes nothing else
         transaction = self._reader.begin()
         try:
@@ -85,8 +122,11 @@ class Lookup:
             state = self._reader.prefix(transaction, prefix)
             if state is None:
                 return Absent(None)
+            if not state.resolves:
+                return Gone(state, None)
             if state.hosting == "routed" and parsed.parts.named_prefix is None:
-                return Referral(state)
+                # Before its enterprise says where, a prefix that is not hosted here leads nowhere.
+                return Referral(state) if state.sites else Absent(state)
             if state.exact_case:
                 parsed = _in_exact_case(parsed)
             octets = self._reader.record(transaction, storage_key(parsed.key))
@@ -97,12 +137,15 @@ class Lookup:
             transaction.abort()
 
     def _answer(self, state: PrefixState, octets: bytes, parsed: Identifier) -> Answer:
+        record = self._read(octets, parsed)
+        return Gone(state, record) if record.withdrawn or record.alias is not None else Found(state, record)
+
+    def _read(self, octets: bytes, parsed: Identifier) -> Record:
         try:
-            record = Record(octets)
+            return Record(octets)
         except RecordDamaged as error:
             self._reader.report_damage(f"{parsed.key}: {error}")
             raise
-        return Gone(state, record) if record.withdrawn else Found(state, record)
 
 
 def _in_exact_case(parsed: Identifier) -> Identifier:

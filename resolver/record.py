@@ -3,27 +3,34 @@
 Layout, little-endian; the public JSON comes first because it is what almost every lookup sends:
 
     format u1 | flags u1 | spelling octets u2 | ttl seconds u4 | expiry u4 | location octets u4 | JSON octets u4
-    | entity tag 16 ASCII | public JSON | crc32 u4 | location | spelling | wire values | crc32 u4
+    | entity tag 16 ASCII | public JSON | crc32 u4
+    | location | spelling | template octets u2 | template | wire values | crc32 u4
 
 Each `crc32` covers what stands before it, the second one what stands behind the first. They are checked on every read:
 LMDB keeps no checksums, and a wrong answer is worse than none. `expiry` is the earliest absolute TTL in seconds since
-1970, 0 for none.
+1970, 0 for none. `template` is the code of the record's template, of no octets without one: grants may name it.
+
+A tombstone and an alias are records without values; their `location` is the path of the identifier to use instead. An
+alias carries the flag of a tombstone too: whoever answers only from a record's own values leaves both alone.
 """
 
 import struct
 import zlib
 from hashlib import blake2b
+from urllib.parse import quote, unquote
 
-from identifiers.changes import IdentifierState
+from identifiers.changes import AliasKind, AliasState, IdentifierState
 from identifiers.value_json import decode_stored, values_to_json
 from identifiers.values import PUBLIC_READ, Value
 from identifiers.wire import decode_values as decode_wire
 from identifiers.wire import encode_values as encode_wire
 from resolver.location import location_of
 
-FORMAT = 1
+FORMAT = 2
 FLAG_WITHDRAWN = 0x01
 FLAG_RESTRICTED = 0x02
+FLAG_ALIAS = 0x04
+FLAG_FORMER = 0x08
 TTL_MAX_S = 2 * 86_400
 """Nothing is promised to stay for longer than two days (Handle proxy rule for `Expires`)."""
 
@@ -33,6 +40,8 @@ LANE_HEAD = struct.Struct("<xB14xI16s")
 """Of the head only flags, JSON octets and entity tag."""
 CRC_OCTETS = 4
 _crc = struct.Struct("<I").pack
+_template_octets = struct.Struct("<H")
+_PATH_SAFE = "!$&'()*+,;=:@/~-._"
 CRC_RESIDUE = 0x2144DF1C
 """The CRC-32 of any octets followed by their own CRC-32, so that checking needs no copy."""
 
@@ -69,13 +78,27 @@ class Record:
         self.etag: bytes = head[7]
 
     def __repr__(self) -> str:
-        state = "withdrawn" if self.withdrawn else "active"
+        state = "alias" if self.alias else "withdrawn" if self.withdrawn else "active"
         return f"Record({self.spelling!r}, {state}, etag={self.etag.decode()})"
 
     @property
     def withdrawn(self) -> bool:
         """Whether the identifier was withdrawn: it answers Gone and is never used again."""
-        return bool(self._flags & FLAG_WITHDRAWN)
+        return self._flags & (FLAG_WITHDRAWN | FLAG_ALIAS) == FLAG_WITHDRAWN
+
+    @property
+    def alias(self) -> AliasKind | None:
+        """What kind of alias the name is; None for the names of records themselves."""
+        if not self._flags & FLAG_ALIAS:
+            return None
+        return "former" if self._flags & FLAG_FORMER else "same"
+
+    @property
+    def instead(self) -> str | None:
+        """The identifier to use instead: of an alias where it leads, of a tombstone its successor if it has one."""
+        if not self._flags & FLAG_WITHDRAWN or not self._location_octets:
+            return None
+        return unquote(self.location[1:])
 
     @property
     def restricted(self) -> bool:
@@ -89,7 +112,10 @@ class Record:
 
     @property
     def location(self) -> str:
-        """Where a redirect goes, ready for a Location header; empty when the record has no usable URL."""
+        """Where a redirect goes, ready for a Location header; empty when the record has no usable URL.
+
+        Of a tombstone or an alias the path of the identifier to use instead.
+        """
         return self._data[self._rest_at : self._rest_at + self._location_octets].decode("ascii")
 
     @property
@@ -101,7 +127,18 @@ class Record:
     @property
     def wire(self) -> bytes:
         """Every value, restricted ones too, in the Handle wire layout: never sent without a check of permissions."""
-        return self._data[self._rest_at + self._location_octets + self._spelling_octets : -CRC_OCTETS]
+        start, octets = self._template_place()
+        return self._data[start + octets : -CRC_OCTETS]
+
+    @property
+    def template(self) -> str | None:
+        """The code of the template the record follows."""
+        start, octets = self._template_place()
+        return self._data[start : start + octets].decode() or None
+
+    def _template_place(self) -> tuple[int, int]:
+        length_at = self._rest_at + self._location_octets + self._spelling_octets
+        return length_at + _template_octets.size, _template_octets.unpack_from(self._data, length_at)[0]
 
     def values(self) -> tuple[Value, ...]:
         """Every value, restricted ones too."""
@@ -133,14 +170,33 @@ def render(state: IdentifierState) -> bytes:
     withdrawn = state.state == "withdrawn"
     # The stored text is already canonical, so it is the answer unless something must be left out.
     public_json = values_to_json(public) if restricted else stored_json
-    location = location_of(public).encode("ascii")
-    spelling = state.identifier.encode()
-    ttl_s, expires_at = _life(public)
+    location = path_of(state.successor) if withdrawn else location_of(public)
     flags = (FLAG_WITHDRAWN if withdrawn else 0) | (FLAG_RESTRICTED if restricted else 0)
+    template = (state.template or "").encode()
+    wire = b"%b%b%b" % (_template_octets.pack(len(template)), template, encode_wire(values))
+    return _pack(flags, public_json, _life(public), location, state.identifier, wire)
+
+
+def render_alias(state: AliasState) -> bytes:
+    """Return the octets stored for an alias; for a withdrawn one, those of a tombstone."""
+    flags = FLAG_WITHDRAWN
+    if state.state == "active":
+        flags |= FLAG_ALIAS | (FLAG_FORMER if state.kind == "former" else 0)
+    wire = _template_octets.pack(0) + encode_wire(())
+    return _pack(flags, b"[]", _life([]), path_of(state.target), state.alias, wire)
+
+
+def path_of(name: str | None) -> str:
+    """Return the path under which the node opens an identifier, ready for a header; empty for None."""
+    return "" if name is None else "/" + quote(name, safe=_PATH_SAFE)
+
+
+def _pack(flags: int, public_json: bytes, life: tuple[int, int], location: str, spelling: str, wire: bytes) -> bytes:
+    named, where = spelling.encode(), location.encode("ascii")
     etag = blake2b(public_json, digest_size=8).hexdigest().encode("ascii")
-    head = HEAD.pack(FORMAT, flags, len(spelling), ttl_s, expires_at, len(location), len(public_json), etag)
+    head = HEAD.pack(FORMAT, flags, len(named), *life, len(where), len(public_json), etag)
     public_part = head + public_json
-    rest = b"%b%b%b" % (location, spelling, encode_wire(values))
+    rest = b"%b%b%b" % (where, named, wire)
     return b"%b%b%b%b" % (public_part, _crc(zlib.crc32(public_part)), rest, _crc(zlib.crc32(rest)))
 
 

@@ -6,6 +6,7 @@ The socket is the node's own (mode 0600), so the registry believes what the work
 
 import asyncio
 import logging
+import re
 import socket
 import struct
 import time
@@ -15,7 +16,7 @@ from types import TracebackType
 from typing import Final, Self
 
 import aiohttp
-from aiohttp.web import BaseRequest, RequestPayloadError, StreamResponse
+from aiohttp.web import BaseRequest, RequestPayloadError, Response, StreamResponse
 from multidict import CIMultiDict, CIMultiDictProxy
 from prometheus_client import CollectorRegistry
 from yarl import URL
@@ -23,6 +24,7 @@ from yarl import URL
 from resolver.faces.client import TrustedProxies
 from resolver.faces.problem import problem
 from resolver.metrics import ProxyMetrics
+from resolver.registry_exchange import RegistryAway, RegistryExchange, RegistryInterrupted
 
 OPEN_MAX: Final = 512
 """Requests under way to the registry from one worker; it queues for its database itself."""
@@ -37,6 +39,9 @@ _WHO_AM_I: Final = "http://registry/api/v1/whoami"
 _UNKNOWN_TOKEN: Final = {"Authorization": "Bearer is-the-database-there"}
 # To refuse a token nobody has, the registry must ask its database; without it, it answers 503.
 _OWN: Final = "x-idnode-"
+_OWN_OCTETS: Final = _OWN.encode()
+_SHORT: Final = "/api/v1/identifiers/"
+_SHORT_OCTETS_MAX: Final = 65_536
 _HOP_BY_HOP: Final = frozenset(
     (
         "connection",
@@ -51,6 +56,11 @@ _HOP_BY_HOP: Final = frozenset(
         "upgrade",
     )
 )
+_HOP_BY_HOP_OCTETS: Final = frozenset(name.encode() for name in _HOP_BY_HOP)
+_SET_ANEW: Final = _HOP_BY_HOP | {"content-length"}
+_SNMS: Final = ("/snms/", "/identity/", "/identityv2/")
+_SNMS_BUSY: Final = '{"message":"系统繁忙","status":-4,"data":null}'.encode()
+_UNUSUAL: Final = re.compile(r"[^!-~]|#")
 _AWAY: Final = "The registry does not answer: it is starting, or being restarted"
 _INTERRUPTED: Final = "The registry ended before it answered: the change may have been made or not"
 
@@ -68,6 +78,8 @@ class RegistryProxy:
         self._readiness = (0.0, False)
         self._session: aiohttp.ClientSession | None = None
 
+        self._exchange = RegistryExchange(socket_path, connect_s=CONNECT_S, answer_s=READ_S)
+
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.UnixConnector(str(self._socket_path), limit=0, keepalive_timeout=15),
@@ -81,6 +93,7 @@ class RegistryProxy:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._exchange.close()
         if self._session is not None:
             await self._session.close()
 
@@ -88,11 +101,11 @@ class RegistryProxy:
         """Pass one request on and its answer back. While the registry is away: 503 with Retry-After."""
         if self._open >= OPEN_MAX:
             self._metrics.requests.labels("busy").inc()
-            return problem(503, "busy", "Too many requests wait for the registry", "Try again", retry_after_s=1)
+            return _refusal(request, "busy", "Too many requests wait for the registry", "Try again")
         self._open += 1
         self._metrics.open.set(self._open)
         try:
-            return await self._pass_on(request)
+            return await (self._exchange_short(request) if _is_short(request) else self._pass_on(request))
         finally:
             self._open -= 1
             self._metrics.open.set(self._open)
@@ -112,6 +125,38 @@ class RegistryProxy:
                 return answer.status < 500  # noqa: PLR2004 - the first status that is the server's own trouble
         except (aiohttp.ClientError, TimeoutError):
             return False
+
+    async def _exchange_short(self, request: BaseRequest) -> StreamResponse:
+        """Pass a short request on whole, and its answer back whole."""
+        try:
+            async with asyncio.timeout(UPLOAD_SILENCE_S):
+                body = await request.read()
+        except (TimeoutError, RequestPayloadError, ConnectionError):
+            self._metrics.requests.labels("left").inc()
+            cut_off(request)
+            return StreamResponse(status=503)
+        try:
+            answer = await self._exchange.exchange(self._short_head(request) + body)
+        except (RegistryAway, RegistryInterrupted) as error:
+            return self._gone(request, connected=isinstance(error, RegistryInterrupted))
+        self._metrics.requests.labels("answered").inc()
+        headers = CIMultiDict(pair for pair in answer.headers if pair[0].lower() not in _SET_ANEW)
+        return Response(status=answer.status, reason=answer.reason, headers=headers, body=answer.body)
+
+    def _short_head(self, request: BaseRequest) -> bytes:
+        client = self._proxies.client(request)
+        dropped = _HOP_BY_HOP_OCTETS | {
+            name.strip() for name in request.headers.get("Connection", "").lower().encode("latin-1").split(b",")
+        }
+        lines = [b"%b %b HTTP/1.1" % (request.method.encode(), _as_sent(request.raw_path).encode("ascii"))]
+        lines += [
+            b"%b: %b" % (name, value)
+            for name, value in request.raw_headers
+            if (folded := name.lower()) not in dropped and not folded.startswith(_OWN_OCTETS)
+        ]
+        lines.append(b"X-Idnode-Peer: " + client.address.encode())
+        lines.append(b"X-Idnode-Scheme: " + (b"https" if client.secure else b"http"))
+        return b"\r\n".join(lines) + b"\r\n\r\n"
 
     async def _pass_on(self, request: BaseRequest) -> StreamResponse:
         response: StreamResponse | None = None
@@ -145,11 +190,15 @@ class RegistryProxy:
             cut_off(request)
             return response
         connected = not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+        return self._gone(request, connected=connected)
+
+    def _gone(self, request: BaseRequest, *, connected: bool) -> StreamResponse:
+        """Say that the registry is away, or went away with the request in its hands."""
         self._metrics.requests.labels("interrupted" if connected else "away").inc()
         if connected:
             remedy = "Read the record, or repeat the request with the same Idempotency-Key"
-            return problem(503, "registry_interrupted", _INTERRUPTED, remedy, retry_after_s=1)
-        return problem(503, "registry_away", _AWAY, "Try again in a moment; lookups go on", retry_after_s=1)
+            return _refusal(request, "registry_interrupted", _INTERRUPTED, remedy)
+        return _refusal(request, "registry_away", _AWAY, "Try again in a moment; lookups go on")
 
     def _headers_for_registry(self, request: BaseRequest) -> CIMultiDict[str]:
         headers = _end_to_end(request.headers)
@@ -165,6 +214,13 @@ class RegistryProxy:
         return self._session
 
 
+def _refusal(request: BaseRequest, code: str, detail: str, remedy: str) -> Response:
+    """Answer 503 in the form that the clients of the path know."""
+    if request.path.startswith(_SNMS):
+        return Response(status=503, body=_SNMS_BUSY, headers={"Content-Type": "application/json", "Retry-After": "1"})
+    return problem(503, code, detail, remedy, retry_after_s=1)
+
+
 def cut_off(request: BaseRequest) -> None:
     """Close the client's connection without the end its framing promises.
 
@@ -178,6 +234,13 @@ def cut_off(request: BaseRequest) -> None:
         transport.abort()
     else:
         transport.close()
+
+
+def _is_short(request: BaseRequest) -> bool:
+    """Say whether a request is a single registration whose body and answer are small."""
+    if request.method != "PUT" or not request.raw_path.startswith(_SHORT):
+        return False
+    return request.content_length is not None and request.content_length <= _SHORT_OCTETS_MAX
 
 
 def _has_left(request: BaseRequest) -> bool:
@@ -206,5 +269,7 @@ def _end_to_end(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
 
 def _as_sent(raw_path: str) -> str:
     """Return a target that survives a URL parser: what could end the path, or is no ASCII, percent-encoded."""
+    if _UNUSUAL.search(raw_path) is None:
+        return raw_path
     octets = raw_path.encode("utf-8", "surrogateescape")
     return "".join(chr(octet) if 0x20 < octet < 0x7F and octet != 0x23 else f"%{octet:02X}" for octet in octets)  # noqa: PLR2004 - visible ASCII but the number sign

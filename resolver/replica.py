@@ -1,7 +1,8 @@
 """The replica on disk: generations of an LMDB environment, and which of them is current.
 
-    DIR/gen-1/       an LMDB environment: records, prefixes, credentials, meta
+    DIR/gen-1/       an LMDB environment: records, prefixes, credentials, identities, grants, meta
     DIR/current      a symbolic link to the generation that answers lookups
+    DIR/gen-1/hot*   the hot table, which can be made from the records at any time
     DIR/damaged      left by a reader that met broken octets; the follower rebuilds
 
 A rebuild fills a new generation beside the old one and then moves the link, so lookups go on throughout.
@@ -9,7 +10,7 @@ A rebuild fills a new generation beside the old one and then moves the link, so 
 
 import shutil
 import struct
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from operator import itemgetter
 from pathlib import Path
 
@@ -17,9 +18,13 @@ import lmdb
 import msgspec
 
 from identifiers.changes import (
+    KIND_ALIAS,
     KIND_CREDENTIAL,
+    KIND_GRANT,
     KIND_IDENTIFIER,
+    KIND_IDENTITY,
     KIND_PREFIX,
+    AliasState,
     Change,
     Cursor,
     IdentifierState,
@@ -35,10 +40,13 @@ from resolver.environment import (
     open_environment,
     warm,
 )
-from resolver.record import render
+from resolver.hot_table_writer import HotTableWriter, remove_hot_tables
+from resolver.record import render, render_alias
 
-SCHEMA = b"1"
+SCHEMA = b"2"
 RECORDS, PREFIXES, CREDENTIALS, META = b"records", b"prefixes", b"credentials", b"meta"
+IDENTITIES, GRANTS = b"identities", b"grants"
+_DATABASES = (RECORDS, PREFIXES, CREDENTIALS, IDENTITIES, GRANTS, META)
 CURSOR = struct.Struct("<QQ")
 _BY_KEY = itemgetter(1)
 DAMAGE_MARKER = "damaged"
@@ -61,7 +69,8 @@ class ReplicaWriter:
         self._generation = generation
         self._limits = limits
         self._inode = (generation / "data.mdb").stat().st_ino
-        self._databases = {name: environment.open_db(name) for name in (RECORDS, PREFIXES, CREDENTIALS, META)}
+        self.hot_table: HotTableWriter | None = None
+        self._databases = {name: environment.open_db(name) for name in _DATABASES}
         with environment.begin() as transaction:
             meta = self._databases[META]
             self.epoch = bytes(transaction.get(b"epoch", b"", db=meta)).decode()
@@ -139,7 +148,27 @@ class ReplicaWriter:
             else:
                 self.cursor = reached
                 self._prefix_version = prefix_version
-                return
+                break
+        if self.hot_table is not None:
+            self.hot_table.applied(((key, octets) for name, key, octets in rendered if name == RECORDS), reached)
+
+    def keep_hot_table(self, *, wanted: bool) -> None:
+        """Keep a hot table beside a published generation from now on, or see that there is none.
+
+        Call before anybody is told of `cursor`. Raises OSError when a table that readers may have mapped and that is
+        not equal to this replica cannot be retired.
+        """
+        self._leave_hot_table()
+        if wanted:
+            self.hot_table = HotTableWriter.open(self._generation, self, self.cursor)
+        else:
+            remove_hot_tables(self._generation)
+
+    def records_after(self, key: bytes) -> Generator[tuple[bytes, bytes], None, None]:
+        """Yield key and octets of every record behind `key`, as of one moment. Close it when done."""
+        with self._environment.begin() as transaction, transaction.cursor(db=self._databases[RECORDS]) as cursor:
+            if cursor.set_range(key) if key else cursor.first():
+                yield from (item for item in cursor.iternext() if item[0] != key)
 
     def _write(self, rendered: list[tuple[bytes, bytes, bytes]], cursor: Cursor, prefix_version: int) -> None:
         databases = self._databases
@@ -150,8 +179,10 @@ class ReplicaWriter:
                     # Appending fills pages to the brim, where ordinary insertion in order leaves them half empty.
                     transaction.put(key, octets, append=key > last, db=databases[name])
                     last = max(key, last)
-                elif name:
+                elif octets:
                     transaction.put(key, octets, db=databases[name])
+                elif name:
+                    transaction.delete(key, db=databases[name])
             transaction.put(b"cursor", CURSOR.pack(*cursor), db=databases[META])
             transaction.put(b"prefixes", b"%d" % prefix_version, db=databases[META])
 
@@ -189,8 +220,14 @@ class ReplicaWriter:
             return count
 
     def close(self) -> None:
-        """Release the map."""
+        """Release the maps."""
+        self._leave_hot_table()
         close_environment(self._generation)
+
+    def _leave_hot_table(self) -> None:
+        if self.hot_table is not None:
+            self.hot_table.close()
+            self.hot_table = None
 
 
 class ReplicaFull(Exception):  # noqa: N818 - a limit of the configuration
@@ -204,15 +241,29 @@ def _current_name(directory: Path) -> str | None:
         return None
 
 
+def grant_storage_key(subject: str, object_: str) -> bytes:
+    """Return the key that the grants between two ids are filed under; those on long names have to be compared."""
+    return subject.encode() + b" " + storage_key(object_)
+
+
 _identifier_state = msgspec.json.Decoder(IdentifierState)
+_alias_state = msgspec.json.Decoder(AliasState)
 
 
 def _rendered(change: Change) -> tuple[bytes, bytes, bytes]:
-    """Database, key and octets of one change; an empty database name for kinds no lookup needs."""
+    """Database, key and octets of one change, none to delete; an empty database name for kinds no lookup needs."""
     if change.kind == KIND_IDENTIFIER:
         return RECORDS, storage_key(change.key), render(_identifier_state.decode(change.after))
+    if change.kind == KIND_ALIAS:
+        return RECORDS, storage_key(change.key), render_alias(_alias_state.decode(change.after))
     if change.kind == KIND_PREFIX:
         return PREFIXES, change.key.encode(), change.after
     if change.kind == KIND_CREDENTIAL:
-        return CREDENTIALS, change.key.encode(), change.after
+        # One that ended is as good as unknown, and sessions are many.
+        return CREDENTIALS, change.key.encode(), b"" if change.op == "withdraw" else change.after
+    if change.kind == KIND_IDENTITY:
+        return IDENTITIES, change.key.encode(), change.after
+    if change.kind == KIND_GRANT:
+        subject, _, object_ = change.key.partition(" ")
+        return GRANTS, grant_storage_key(subject, object_), change.after
     return b"", b"", b""

@@ -1,22 +1,27 @@
 """Reading the replica: short transactions, a small cache of the prefix table, and following the current generation."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
 import lmdb
 import msgspec
 
-from identifiers.changes import CredentialState, Cursor, PrefixState
+from identifiers.changes import CredentialState, Cursor, GrantState, IdentityState, PrefixState
 from resolver.environment import ReplicaDamaged, ReplicaMissing, close_environment, open_environment
+from resolver.hot_table_reader import HotTableReader
 from resolver.replica import (
     CREDENTIALS,
     CURSOR,
     DAMAGE_MARKER,
+    GRANTS,
+    IDENTITIES,
     META,
     PREFIXES,
     RECORDS,
     SCHEMA,
     current_generation,
+    grant_storage_key,
 )
 
 PREFIX_CACHE_MAX = 100_000
@@ -26,6 +31,9 @@ _MAP_OCTETS = 1 << 20
 
 _prefix_state = msgspec.json.Decoder(PrefixState)
 _credential_state = msgspec.json.Decoder(CredentialState)
+_identity_state = msgspec.json.Decoder(IdentityState)
+_grant_state = msgspec.json.Decoder(GrantState)
+_DATABASES = (RECORDS, PREFIXES, CREDENTIALS, IDENTITIES, GRANTS, META)
 
 
 class Hosted(NamedTuple):
@@ -53,9 +61,9 @@ class ReplicaReader:
         generation = current_generation(self._directory)
         environment = open_environment(generation, _MAP_OCTETS, readonly=True)
         try:
-            databases = [environment.open_db(name, create=False) for name in (RECORDS, PREFIXES, CREDENTIALS, META)]
+            databases = [environment.open_db(name, create=False) for name in _DATABASES]
             with environment.begin() as transaction:
-                schema = transaction.get(b"schema", b"", db=databases[3])
+                schema = transaction.get(b"schema", b"", db=databases[-1])
         except lmdb.Error as error:
             close_environment(generation)
             raise ReplicaDamaged(f"{generation} cannot be read: {error}") from error
@@ -65,7 +73,8 @@ class ReplicaReader:
         self._environment = environment
         self._generation = generation
         self._publication = publication
-        self.records, self._prefix_db, self._credential_db, self._meta = databases
+        self.hot_table = HotTableReader(generation)
+        self.records, self._prefix_db, self._credential_db, self._identity_db, self._grant_db, self._meta = databases
         self._forget_prefixes()
 
     def _forget_prefixes(self) -> None:
@@ -77,6 +86,7 @@ class ReplicaReader:
     def refresh(self) -> bool:
         """Move to the current generation if another one has become current. Raises as opening does."""
         if _publication(self._directory) == self._publication:
+            self.hot_table.look()
             return False
         old = self._generation
         if current_generation(self._directory) == old:
@@ -114,23 +124,28 @@ class ReplicaReader:
         return cast("bytes | None", transaction.get(key, None, self.records))  # not a view: buffers are off
 
     def prefix(self, transaction: "lmdb.Transaction", text: str) -> PrefixState | None:
-        """Return the prefix as registered here, from a cache that any change of the prefix table empties."""
+        """Return the prefix as registered here, from a cache that any change of the prefix table empties.
+
+        One that is only applied for is none.
+        """
         try:
             return self._prefixes[text]
         except KeyError:
             pass
         found = transaction.get(text.encode(), None, self._prefix_db)
         state = None if found is None else _prefix_state.decode(found)
+        if state is not None and not state.exists:
+            state = None
         if len(self._prefixes) >= PREFIX_CACHE_MAX:
             self._prefixes = {}
         self._prefixes[text] = state
         return state
 
     def find_hosted(self, transaction: "lmdb.Transaction", octets: bytes) -> Hosted | None:
-        """Fill `hosted`, the lane's own small table by the prefix's octets, for prefixes that are hosted here."""
+        """Fill `hosted`, the lane's own small table by the prefix's octets, for prefixes that resolve and are here."""
         if not octets.isascii() or (state := self.prefix(transaction, octets.decode("ascii"))) is None:
             return None
-        if state.hosting != "here" or len(octets) > PREFIX_OCTETS_MAX:
+        if not state.resolves or state.hosting != "here" or len(octets) > PREFIX_OCTETS_MAX:
             return None
         if len(self.hosted) >= PREFIX_CACHE_MAX:
             self.hosted = {}
@@ -145,6 +160,29 @@ class ReplicaReader:
             return None if found is None else _credential_state.decode(found)
         finally:
             transaction.abort()
+
+    def identity(self, account: str) -> IdentityState | None:
+        """Return the account with this id, or None."""
+        transaction = self.begin()
+        try:
+            found = transaction.get(account.encode(), None, self._identity_db)
+            return None if found is None else _identity_state.decode(found)
+        finally:
+            transaction.abort()
+
+    def grants(self, subjects: Iterable[str], objects: Sequence[str]) -> list[GrantState]:
+        """Return what is granted to any of the subjects (ids) on any of the objects (record keys, template codes)."""
+        states: list[GrantState] = []
+        transaction = self.begin()
+        try:
+            for subject in subjects:
+                for object_ in objects:
+                    found = transaction.get(grant_storage_key(subject, object_), None, self._grant_db)
+                    if found is not None and (state := _grant_state.decode(found)).object == object_:
+                        states.append(state)
+        finally:
+            transaction.abort()
+        return states
 
     def _meta_value(self, name: bytes) -> bytes:
         transaction = self._begin()
@@ -172,7 +210,8 @@ class ReplicaReader:
         (self._directory / DAMAGE_MARKER).write_text(reason[:500])
 
     def close(self) -> None:
-        """Release the map."""
+        """Release the maps."""
+        self.hot_table.close()
         close_environment(self._generation)
 
 

@@ -9,6 +9,7 @@ import logging
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -23,9 +24,10 @@ from resolver.faces.body import OCTETS_MAX
 from resolver.faces.client import TrustedProxies
 from resolver.faces.desk import Desk
 from resolver.faces.health import Health, MetricFiles
+from resolver.faces.http_connection import HttpConnection
 from resolver.header_memo import HeaderMemo
 from resolver.lane import Lane, LaneProtocol
-from resolver.metrics import ConnectionCollector, LookupCollector, MetricsFile
+from resolver.metrics import ConnectionCollector, Figures, LookupCollector, MetricsFile
 from resolver.registry_proxy import RegistryProxy
 from resolver.replica_reader import ReplicaReader
 from resolver.spool import Spool, SpoolLimits
@@ -36,13 +38,8 @@ STARTING_TICK_S: Final = 0.1
 DRAIN_LOOK_S: Final = 0.02
 LAST_OCTETS_S: Final = 1.0
 """For written answers to leave the socket buffers when nothing else is under way."""
-LINE_OCTETS_MAX: Final = 8_190
-"""Of a request line or one header field; the lane bounds the whole head."""
 
 log = logging.getLogger(__name__)
-_parser_log = logging.getLogger(__name__ + ".parser")
-# aiohttp writes a traceback for every malformed request: anyone could fill the log. Our defects are logged elsewhere.
-_parser_log.setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +65,18 @@ async def run_worker(
     stop: asyncio.Event,
     *,
     listening: Callable[[int], None] = lambda _: None,
-    registry: CollectorRegistry | None = None,
+    figures: Figures | None = None,
 ) -> None:
     """Serve until `stop` is set, then drain. `listening` is told the port. Raises OSError when it cannot listen.
 
-    The worker's figures are added to `registry`.
+    The worker's figures are added to `figures.ours`.
     """
-    registry = registry or CollectorRegistry()
+    figures = figures or Figures(CollectorRegistry())
     listener = _listener(settings.host, settings.port)
     try:
         proxies = TrustedProxies(settings.trusted_proxies)
-        async with RegistryProxy(settings.registry_socket, proxies, registry) as proxy:
-            await _Worker(settings, proxies, proxy, registry).serve(listener, stop, listening)
+        async with RegistryProxy(settings.registry_socket, proxies, figures.ours) as proxy:
+            await _Worker(settings, proxies, proxy, figures).serve(listener, stop, listening)
     finally:
         listener.close()
 
@@ -88,37 +85,34 @@ class _Worker:
     """The parts of one worker, put together."""
 
     def __init__(
-        self, settings: WorkerSettings, proxies: TrustedProxies, proxy: RegistryProxy, registry: CollectorRegistry
+        self, settings: WorkerSettings, proxies: TrustedProxies, proxy: RegistryProxy, figures: Figures
     ) -> None:
         self._settings = settings
         tallies = Tallies()
         loop = asyncio.get_running_loop()
         self._desk = Desk(tallies, proxies)
         self._connections = Connections(settings.connections, loop.time)
-        self._spool = Spool(settings.spool, tallies, settings.process, limits=settings.spool_limits, registry=registry)
-        self._metrics = MetricsFile(registry, settings.metrics, settings.process)
+        self._spool = Spool(
+            settings.spool, tallies, settings.process, limits=settings.spool_limits, registry=figures.ours
+        )
+        self._metrics = MetricsFile(figures, settings.metrics, settings.process)
         files = MetricFiles(settings.metrics)
-        self._health = Health(self._desk, settings.process, registry, files, proxy.writes_possible)
+        self._health = Health(self._desk, settings.process, figures, files, proxy.writes_possible)
         self._runner = AppRunner(
             make_application(self._desk, self._health, proxy, body_octets_max=settings.body_octets_max),
-            access_log=None,
-            logger=_parser_log,
-            auto_decompress=False,  # what is passed on stays as it is; our own handlers refuse coded bodies
-            keepalive_timeout=settings.connections.idle_s,
-            max_line_size=LINE_OCTETS_MAX,
-            max_field_size=LINE_OCTETS_MAX,
             shutdown_timeout=settings.drain_s,
         )
-        registry.register(LookupCollector(tallies))
-        registry.register(ConnectionCollector(self._connections))
+        figures.ours.register(LookupCollector(tallies))
+        figures.ours.register(ConnectionCollector(self._connections))
         self._tallies = tallies
         self._said = ""
 
     async def serve(self, listener: socket.socket, stop: asyncio.Event, listening: Callable[[int], None]) -> None:
         """Serve until `stop`, then drain."""
         await self._runner.setup()
-        inner = self._runner.server
-        assert inner is not None  # noqa: S101 - set up above
+        application = self._runner.server
+        assert application is not None  # noqa: S101 - set up above
+        inner = partial(HttpConnection, application, idle_s=self._settings.connections.idle_s)
         memo = HeaderMemo(behind_proxy=bool(self._settings.trusted_proxies))
         lane = Lane(None, self._tallies, self._connections, inner, memo)
         self._follow_replica(lane)
@@ -135,6 +129,7 @@ class _Worker:
         finally:
             self._health.draining = True
             server.close()
+            lane.run()  # or requests that wait for the end of the turn would be closed as idle connections
             await self._drain()
             await self._spool.close()
             await self._metrics.close()

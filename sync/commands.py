@@ -56,12 +56,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON on standard
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="Show at most this many.")]
 
 
-def register(root: typer.Typer) -> None:
-    """Add these commands to the command line `root`."""
-    root.add_typer(app, name="sync")
-    root.command("top-node")(top_node)
-
-
 @app.command()
 def status(*, database: Database, limit: Limit = 100, as_json: AsJson = False) -> None:
     """Show each stream: what is acknowledged, what waits, the last error; halted streams come first.

@@ -1,8 +1,10 @@
-"""How reporting stands: per table for metrics, per stream and row for operators. Reads only."""
+"""How reporting stands: in one piece and per stream and row for operators, per table for metrics. Reads only."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
+from identifiers.changes import START, Cursor
+from registry import journal
 from sync.database import Connection
 
 
@@ -37,6 +39,51 @@ class StreamStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class OldestRow:
+    """The row that has waited longest in a batch: its stream, its number there, and since when."""
+
+    table: str
+    scope: str
+    row: int
+    since: datetime
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class OldestChange:
+    """The journal's oldest change that no batch was made of yet."""
+
+    since: datetime
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class HaltedStream:
+    """A stream that waits for an operator, and why."""
+
+    table: str
+    scope: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReporterStatus:
+    """All streams of one reporter taken together. `halted` names the first of `halted_streams`.
+
+    `oldest_unread` is young while the reporting process works: it reads about once a second.
+    """
+
+    reporter: str
+    acknowledged_at: datetime | None
+    queue_rows: int
+    oldest_unacknowledged: OldestRow | None
+    oldest_unread: OldestChange | None
+    open_rejections: int
+    halted_streams: int
+    halted: list[HaltedStream]
+
+
+@dataclass(frozen=True, slots=True)
 class RejectedRow:
     """One row that was rejected or withheld, and why."""
 
@@ -64,6 +111,28 @@ WITH streams AS (SELECT stream_id, halted_reason FROM report_streams WHERE repor
      open AS (SELECT row_count, created_at FROM report_batches JOIN streams USING (stream_id)
               WHERE state <> 'acknowledged')
 """
+_REPORTER = """
+WITH streams AS (SELECT stream_id, acknowledged_at, halted_reason FROM report_streams WHERE reporter = $1)
+SELECT (SELECT max(acknowledged_at) FROM streams) AS acknowledged_at,
+       (SELECT count(*) FROM streams WHERE halted_reason IS NOT NULL) AS halted_streams,
+       (SELECT coalesce(sum(row_count), 0) FROM report_batches JOIN streams USING (stream_id)
+        WHERE state <> 'acknowledged') AS queue_rows,
+       (SELECT count(*) FROM report_rejections JOIN streams USING (stream_id)) AS open_rejections
+"""
+_OLDEST_ROW = """
+SELECT s.table_id, s.scope, b.first_row, b.created_at
+FROM report_batches b JOIN report_streams s USING (stream_id)
+WHERE s.reporter = $1 AND b.state <> 'acknowledged'
+ORDER BY b.created_at, b.stream_id, b.first_row
+LIMIT 1
+"""
+_HALTED = """
+SELECT table_id, scope, halted_reason FROM report_streams
+WHERE reporter = $1 AND halted_reason IS NOT NULL
+ORDER BY table_id, scope
+LIMIT $2
+"""
+_FEEDS = "SELECT xid, seq FROM report_feeds WHERE reporter = $1 ORDER BY xid, seq LIMIT 1"
 _STREAMS = """
 SELECT s.table_id, s.scope, s.acknowledged_sequence, s.acknowledged_at, s.failures, s.halted_reason, s.last_error,
        nullif(s.next_attempt_at, '-infinity') AS next_attempt_at, open.queue_batches, open.queue_rows,
@@ -100,6 +169,41 @@ async def table_status(connection: Connection, reporter: str, table: str, now: d
         halted_streams=row["halted_streams"],
         open_rejections=row["open_rejections"],
     )
+
+
+async def reporter_status(connection: Connection, reporter: str, now: datetime, halted_max: int) -> ReporterStatus:
+    """Return how one reporter stands, with at most `halted_max` of its halted streams by name."""
+    row = await connection.fetchrow(_REPORTER, reporter)
+    assert row is not None  # noqa: S101 - a query of aggregates gives one row
+    halted = await connection.fetch(_HALTED, reporter, halted_max)
+    return ReporterStatus(
+        reporter=reporter,
+        acknowledged_at=row["acknowledged_at"],
+        queue_rows=row["queue_rows"],
+        oldest_unacknowledged=await _oldest_row(connection, reporter, now),
+        oldest_unread=await _oldest_unread(connection, reporter, now),
+        open_rejections=row["open_rejections"],
+        halted_streams=row["halted_streams"],
+        halted=[HaltedStream(one["table_id"], one["scope"], one["halted_reason"]) for one in halted],
+    )
+
+
+async def _oldest_row(connection: Connection, reporter: str, now: datetime) -> OldestRow | None:
+    row = await connection.fetchrow(_OLDEST_ROW, reporter)
+    if row is None:
+        return None
+    since = row["created_at"]
+    return OldestRow(row["table_id"], row["scope"], row["first_row"], since, _age_s(since, now))
+
+
+async def _oldest_unread(connection: Connection, reporter: str, now: datetime) -> OldestChange | None:
+    row = await connection.fetchrow(_FEEDS, reporter)
+    changes = await journal.read_changes(connection, START if row is None else Cursor(row["xid"], row["seq"]), 1)
+    return OldestChange(changes[0].at, _age_s(changes[0].at, now)) if changes else None
+
+
+def _age_s(since: datetime, now: datetime) -> float:
+    return max(0.0, (now - since).total_seconds())
 
 
 async def stream_status(connection: Connection, reporter: str, now: datetime, limit: int) -> list[StreamStatus]:

@@ -25,19 +25,21 @@ class _State(msgspec.Struct, frozen=True):
     """A template's state in the journal; members that reports do not use are ignored."""
 
     enterprise: str | None = None
+    handle: str | None = None
     object_type: int | None = None
     items: tuple[_Item, ...] = ()
     master_data: dict[str, str] | None = None
 
 
 class Template(msgspec.Struct, frozen=True, kw_only=True):
-    """What reports keep of a template. Without an `enterprise` it is the node's own.
+    """What reports keep of a template. Without an `enterprise` it is the node's own; `handle` is its own identifier.
 
     `master_data` maps T9 columns to the type of the value that fills them. A template that names no such map fills
     the columns that items of its own are named after.
     """
 
     enterprise: str | None = None
+    handle: str | None = None
     object_type: int | None = None
     master_data: dict[str, str] = {}
 
@@ -61,7 +63,7 @@ class Templates:
         state = _state_decoder.decode(change.after)
         named = {item.type: item.type for item in state.items} if state.master_data is None else state.master_data
         self._known[change.key] = self._learned[change.key] = Template(
-            enterprise=state.enterprise, object_type=state.object_type, master_data=named
+            enterprise=state.enterprise, handle=state.handle, object_type=state.object_type, master_data=named
         )
 
     async def load(self, connection: Connection, codes: Iterable[str]) -> None:

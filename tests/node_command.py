@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-import typer
 from typer.testing import CliRunner
 
-from node.commands import register
+from node.cli import app
 from tests.stand_in_node import TOKEN, StandInNode
 
-PROGRAM = "import typer; from node.commands import register; app = typer.Typer(); register(app); app()"
+PROGRAM = "from node.cli import main; main()"
 
 
 class Outcome:
@@ -32,8 +31,6 @@ def run_command(
     *arguments: str, stdin: str | bytes | None = None, environment: Mapping[str, str] | None = None
 ) -> Outcome:
     """Run a command in this process; an unexpected exception is the test's."""
-    app = typer.Typer()
-    register(app)
     clean: dict[str, Any] = {name: None for name in os.environ if name.startswith("IDNODE_")}
     result = CliRunner().invoke(app, list(arguments), input=stdin, env={**clean, **(environment or {})})
     if result.exception is not None and not isinstance(result.exception, SystemExit):

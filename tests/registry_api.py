@@ -3,9 +3,10 @@
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,12 @@ from aiohttp import web
 from registry.app import RegistryContext, RegistrySettings, make_app
 from registry.barrier import ReplicaBarrier
 from registry.bootstrap import ensure_administrator
+from registry.context import utc_now
 from registry.database import open_pool
 
 JSON = {"Content-Type": "application/json"}
+SECRET = bytes(range(32))
+"""The secret of the node under test."""
 VALUES = [{"index": 1, "type": "URL", "data": "https://example.com/1"}]
 
 
@@ -42,9 +46,10 @@ class Reply:
 class Client:
     """Speaks to the API as the holder of one token."""
 
-    def __init__(self, session: aiohttp.ClientSession, token: str | None) -> None:
+    def __init__(self, session: aiohttp.ClientSession, token: str | None, base: str = "http://registry") -> None:
         self.session = session
         self.token = token
+        self.base = base
 
     async def __call__(
         self, method: str, path: str, body: Any = None, *, data: Any = None, headers: Mapping[str, str] | None = None
@@ -55,8 +60,8 @@ class Client:
             data = json.dumps(body, ensure_ascii=False).encode()
             sent |= JSON
         sent |= dict(headers or {})
-        url = yarl.URL(f"http://registry{path}", encoded=True)
-        async with self.session.request(method, url, data=data, headers=sent) as answer:
+        url = yarl.URL(f"{self.base}{path}", encoded=True)
+        async with self.session.request(method, url, data=data, headers=sent, allow_redirects=False) as answer:
             return Reply(answer.status, answer.headers, await answer.read())
 
     async def batch(self, rows: list[Any] | bytes, query: str = "") -> list[Any]:
@@ -101,7 +106,11 @@ class Api:
 
 @asynccontextmanager
 async def running_api(
-    dsn: str, directory: Path, status: Mapping[str, Any] | None = None, **settings: Any
+    dsn: str,
+    directory: Path,
+    status: Mapping[str, Any] | None = None,
+    clock: Callable[[], datetime] = utc_now,
+    **settings: Any,
 ) -> AsyncIterator[Api]:
     """Serve the API on a Unix socket. Without a follower, so writes answer 202 after `resolvable_wait_s`."""
     socket = directory / "registry.sock"
@@ -112,6 +121,8 @@ async def running_api(
         context = RegistryContext(
             pool,
             barrier,
+            SECRET,
+            clock=clock,
             settings=RegistrySettings(**{"resolvable_wait_s": 0.0, **settings}),
             status=status or {},
         )

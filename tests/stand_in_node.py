@@ -36,6 +36,7 @@ class StandInNode:
         self.lose_answers: set[int] = set()
         self.busy_answers = 0
         self.registry_down = False
+        self.sync: dict[str, Any] = {}
         self.resolves = True
         self.page_rows_max = 3
         self.resolvable = True
@@ -103,7 +104,8 @@ class StandInNode:
 
     async def _status(self, _request: web.Request) -> web.Response:
         process = {"name": "worker-0", "pid": 12, "state": "running", "restarts": 0, "since": "2030-01-01T00:00:00Z"}
-        return _json({"version": "1", "replica": {"lag_s": 0.0}, "more": {"uptime_s": 61.5, "processes": [process]}})
+        more = {"uptime_s": 61.5, "processes": [process]} | ({"sync": self.sync} if self.sync else {})
+        return _json({"version": "1", "replica": {"lag_s": 0.0}, "more": more})
 
     async def _batch(self, request: web.Request) -> web.StreamResponse:
         rows = [orjson.loads(line) for line in (await request.read()).splitlines()]

@@ -37,7 +37,7 @@ from tests.support import eventually, free_port
 
 REPORTER = "88.118"
 TEMPLATE = "PUMP"
-COMMANDS = "import typer; from sync.commands import register; app = typer.Typer(); register(app); app()"
+COMMANDS = "from node.cli import main; main()"
 REPORT = """
 import asyncio, sys
 import msgspec

@@ -18,6 +18,7 @@ from loadtest.bench.growth import measure_growth
 from loadtest.bench.lookups import measure_lookups
 from loadtest.bench.measures import MEASURES, Measure, Outcome, not_measured
 from loadtest.bench.register import measure_register
+from loadtest.bench.registry_load import measure_registry_load
 from loadtest.bench.results import Results, merged, taken, write_results
 from loadtest.bench.settings import Settings, quick
 from loadtest.launch import RunFailed
@@ -47,6 +48,10 @@ GROUPS: tuple[tuple[Group, tuple[Measure, ...]], ...] = (
     (measure_growth, (measures.GROWTH,)),
     (measure_bulk_import, (measures.BULK_IMPORT,)),
     (measure_register, (measures.REGISTER,)),
+    (
+        measure_registry_load,
+        (measures.SINGLES, measures.SNMS_BATCH, measures.SEARCH, measures.UNDISTURBED),
+    ),
 )
 
 _SIZES = Settings(work=Path("bench/work"))

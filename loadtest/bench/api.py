@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 import aiohttp
@@ -54,6 +54,12 @@ class NodeApi:
                 break
             await asyncio.sleep(1)
         raise ServerFailed(f"the prefix {prefix} was not created: {said}")
+
+    async def create_template(self, template: dict[str, Any]) -> None:
+        """Create a template, unless it is there already."""
+        async with self._session.post("/api/v1/templates", json=template, headers=self._authorised) as answer:
+            if not answer.ok and answer.status != CONFLICT:
+                raise ServerFailed(f"the template was not created: {await answer.text()}")
 
     async def register(self, batches: Iterable[bytes], *, rows: int, in_flight: int) -> None:
         """Send batches of NDJSON rows, `in_flight` at a time; raise ServerFailed unless all `rows` are registered."""

@@ -23,6 +23,8 @@ WORKER = "worker-0"
 PREFIX = "88.118.8"
 WRITE_PREFIX = "88.118.9"
 IMPORT_PREFIX = "88.200"
+SNMS_PREFIX = "88.118.15907"
+SEARCH_PREFIX = "88.118.77"
 FORMAT = "{prefix}/SN{n:07d}"
 
 BATCH_ROWS = 5000
@@ -43,6 +45,9 @@ class Settings(msgspec.Struct, frozen=True):
     seconds: float = 5.0
     connections: int = 64
     write_rate: float = 500.0
+    searched_records: int = 10_000_000
+    snms_records: int = 30_000
+    searches: int = 400
     quick: bool = False
 
 
@@ -54,6 +59,9 @@ def quick(settings: Settings) -> Settings:
         small_records=5_000,
         large_records=50_000,
         import_rows=20_000,
+        searched_records=20_000,
+        snms_records=4_500,
+        searches=50,
         rounds=2,
         seconds=1.0,
         quick=True,

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import orjson
@@ -37,7 +38,7 @@ def status(
     data_dir: options.DataDir = options.DATA_DIR,
     as_json: options.Json = False,
 ) -> None:
-    """Show how a node is: processes, replica, journal, database.
+    """Show how a node is: processes, replica, journal, database, reports to the national node.
 
     Example: idnode status --watch
 
@@ -86,6 +87,7 @@ def _sections(members: dict[str, Any]) -> list[str]:
     more = members.get("more")
     if isinstance(more, dict):
         members = {name: part for name, part in members.items() if name != "more"} | more
+    members = dict(_unfolded(members))
     plain = [(name, _text(part)) for name, part in members.items() if not _is_table(part)]
     lines = [aligned(plain)] if plain else []
     for name, part in members.items():
@@ -96,6 +98,15 @@ def _sections(members: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _unfolded(members: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Take the tables out of the parts they are in, to stand on their own."""
+    for name, part in members.items():
+        tables = {key: value for key, value in part.items() if _is_table(value)} if isinstance(part, dict) else {}
+        yield name, {key: value for key, value in part.items() if key not in tables} if tables else part
+        for key, table in tables.items():
+            yield f"{name}: {key}", table
+
+
 def _is_table(part: Any) -> bool:
     return isinstance(part, list) and bool(part) and all(isinstance(row, dict) for row in part)
 
@@ -103,9 +114,9 @@ def _is_table(part: Any) -> bool:
 def _text(part: Any) -> str:
     match part:
         case dict():
-            return ", ".join(f"{name} {_text(value)}" for name, value in part.items())
+            return ", ".join(f"{name} {_inner_text(value)}" for name, value in part.items())
         case list():
-            return ", ".join(map(_text, part))
+            return ", ".join(map(_inner_text, part)) or "-"
         case None:
             return "-"
         case bool():
@@ -114,3 +125,7 @@ def _text(part: Any) -> str:
             return f"{part:.3f}".rstrip("0").rstrip(".")
         case _:
             return str(part)
+
+
+def _inner_text(part: Any) -> str:
+    return f"({_text(part)})" if isinstance(part, dict) and part else _text(part)

@@ -36,6 +36,7 @@ async def run(order: Order, life: Lifetime) -> None:
             announce,
             woken=woken,
             map_limits=MapLimits(replica.map_initial_octets, replica.map_max_octets),
+            hot_table=replica.hot_table,
             registry=registry,
         )
         following = tasks.create_task(follower.run())

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from aiohttp import web
@@ -13,11 +14,14 @@ from node.metrics import process_registry, published
 from node.node_status import node_status
 from node.processes.lifetime import Lifetime
 from node.processes.order import Order
-from node.upkeep import keep_tables, measure_journal
+from node.secret_file import read_secret
+from node.upkeep import keep_jobs, keep_tables, measure_jobs, measure_journal
 from registry.app import make_app
 from registry.barrier import ReplicaBarrier
-from registry.context import RegistryContext, RegistrySettings
+from registry.context import JobSettings, RegistryContext, RegistrySettings, SnmsSettings
 from registry.database import open_pool
+from registry.rates import RateLimits
+from registry.service.job_runner import JobRunner
 
 # Requests under way at the end; the supervisor waits a little longer than this before it kills.
 DRAIN_S = 10.0
@@ -33,14 +37,34 @@ async def run(order: Order, life: Lifetime) -> None:
             context = RegistryContext(
                 pool,
                 barrier,
-                settings=RegistrySettings(resolvable_wait_s=settings.registry.resolvable_wait_ms / 1000),
-                status=node_status(paths),
+                read_secret(settings.secret_file),
+                settings=RegistrySettings(
+                    resolvable_wait_s=settings.registry.resolvable_wait_ms / 1000,
+                    national_link=settings.national.link,
+                    jobs=JobSettings(
+                        octets_max=settings.jobs.octets_max,
+                        rows_max=settings.jobs.rows_max,
+                        open_max=settings.jobs.open_max,
+                        kept=timedelta(days=settings.jobs.keep_days),
+                    ),
+                    snms=SnmsSettings(
+                        http_status=settings.snms.http_status,
+                        public_detail=settings.snms.public_detail,
+                        registration_body=settings.snms.registration_body,
+                    ),
+                ),
+                status=node_status(paths, pool, settings.sync.reporter_prefix if settings.sync.upstream_url else ""),
+                rates=RateLimits(settings.registry.requests_per_s),
             )
+            runner = JobRunner(pool, barrier, context.clock, context.jobs_waiting)
             async with _serving(make_app(context), paths.registry_socket), asyncio.TaskGroup() as tasks:
                 beside = [
                     tasks.create_task(Collector(paths.spool, pool, metrics).run()),
-                    tasks.create_task(keep_tables(context, settings.journal.keep_days)),
+                    tasks.create_task(keep_tables(context, settings.journal.keep_days, settings.audit.access_days)),
                     tasks.create_task(measure_journal(context, metrics)),
+                    tasks.create_task(keep_jobs(context)),
+                    tasks.create_task(measure_jobs(context, metrics)),
+                    *(tasks.create_task(runner.run()) for _ in range(settings.jobs.parallel)),
                 ]
                 life.ready()
                 await life.stop.wait()

@@ -1,8 +1,12 @@
 """A worker process: answers lookups from this host's replica, and passes writes on to the registry."""
 
+from prometheus_client import CollectorRegistry
+
+from node.metrics import process_registry
 from node.processes.lifetime import Lifetime
 from node.processes.order import Order
 from resolver.connection_limits import ConnectionLimits
+from resolver.metrics import Figures
 from resolver.spool import SpoolLimits
 from resolver.worker import WorkerSettings, run_worker
 
@@ -12,7 +16,8 @@ DRAIN_S = 10.0
 
 async def run(order: Order, life: Lifetime) -> None:
     """Serve until the process has to end; ready when it listens."""
-    await run_worker(_settings(order), life.stop, listening=lambda _port: life.ready())
+    figures = Figures(CollectorRegistry(), of_process=process_registry())
+    await run_worker(_settings(order), life.stop, listening=lambda _port: life.ready(), figures=figures)
 
 
 def _settings(order: Order) -> WorkerSettings:

@@ -73,7 +73,7 @@ class AnswerStream:
         while self._task is not None and not self._task.done():
             before = self._sent_octets
             await asyncio.wait({self._task}, timeout=STALL_MAX_S)
-            if self._sent_octets == before:
+            if not self._task.done() and self._sent_octets == before:
                 self._cut_off()
 
     def _cut_off(self) -> None:

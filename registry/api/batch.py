@@ -19,7 +19,8 @@ from registry.errors import InvalidRequest, RegistryError
 from registry.service import templates
 from registry.service.batch import carry_out
 from registry.service.batch_answers import Answers
-from registry.service.batch_chunk import ChunkWriter, OnConflict
+from registry.service.batch_chunk import ChunkWriter
+from registry.service.batch_policy import BatchPolicy, OnConflict
 from registry.tables.templates import Template
 
 MEDIA_TYPES: Final = (NDJSON, "application/ndjson", "application/jsonl")
@@ -31,7 +32,7 @@ async def write(call: Call) -> web.StreamResponse:
     on_conflict, wait = _options(call)
     template = await _template(call)
     clock = call.context.clock
-    writer = ChunkWriter(call.context.pool, call.principal, clock, on_conflict, template)
+    writer = ChunkWriter(call.context.pool, call.principal, clock, BatchPolicy(on_conflict))
     counts: Counter[str] = Counter()
     reached = START
     async with AnswerStream(call.request) as stream:

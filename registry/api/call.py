@@ -1,11 +1,10 @@
 """One request as its handler sees it: who asks, what the body says, and how to answer."""
 
-import hashlib
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote_to_bytes
 
@@ -22,6 +21,7 @@ from registry.context import RegistryContext
 from registry.database import Connection, connected
 from registry.errors import InvalidFields, InvalidRequest, UnsupportedMediaType, one_field
 from registry.service.change import Claim, Outcome, Work, make_change
+from registry.service.secrets import request_digest
 
 T = TypeVar("T")
 
@@ -62,6 +62,16 @@ class Call:
         if self._principal is None:
             raise LookupError("this route is open to everyone, there is no principal")
         return self._principal
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether the request carries an Idempotency-Key, so that its answer has to be kept."""
+        return "Idempotency-Key" in self.request.headers
+
+    @property
+    def token(self) -> str:
+        """The token that came with the request."""
+        return self.request.headers.get("Authorization", "").partition(" ")[2].strip()
 
     def connected(self) -> AbstractAsyncContextManager[Connection]:
         """Lend a connection for reading."""
@@ -115,7 +125,12 @@ class Call:
 
         `report` adds `resolvable` to the body, and makes the status 202 if the replica does not have it yet.
         """
-        outcome = await make_change(self.context.pool, self.now, work, await self._claim())
+        return await self.conclude(
+            await make_change(self.context.pool, self.now, work, await self._claim()), report=report
+        )
+
+    async def conclude(self, outcome: Outcome, *, report: bool = False) -> Answer:
+        """Answer with what a change has led to, as `change` does."""
         resolvable = await self.resolvable(outcome.cursor)
         body, status = outcome.body, outcome.status
         if report:
@@ -149,7 +164,8 @@ class Call:
     async def _request_sha256(self) -> bytes:
         headers = [self.request.headers.get(name, "") for name in ("If-Match", "If-None-Match")]
         parts: Sequence[str] = [self.request.method, self.request.raw_path, *headers]
-        digest = hashlib.sha256("\x00".join(parts).encode("utf-8", "surrogateescape") + b"\x00")
+        octets = [part.encode("utf-8", "surrogateescape") for part in parts]
+        digest = request_digest(self.context.secret, *octets)
         digest.update(await self.request.read())
         return digest.digest()
 
@@ -179,14 +195,15 @@ def next_cursor(scope: str, items: Sequence[object], limit: int, position: str) 
 
 
 def read_instant(text: str, field: str) -> datetime:
-    """Read an RFC 3339 instant of a body."""
+    """Read an RFC 3339 instant of a body or a query."""
     try:
         instant = datetime.fromisoformat(text)
-    except ValueError:
-        instant = None
-    if instant is None or instant.tzinfo is None:
+        in_utc = None if instant.tzinfo is None else instant.astimezone(UTC)
+    except (ValueError, OverflowError):  # the latter in the first and the last year there is
+        in_utc = None
+    if in_utc is None:
         raise one_field("bad_instant", field, "write an instant with its zone, like 2025-11-22T08:00:00Z")
-    return instant
+    return in_utc
 
 
 def _decode_once(text: str) -> str | None:

@@ -1,12 +1,13 @@
 """Handlers: single identifiers, and lists of them."""
 
 import re
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
 
-from registry.api.call import Answer, Call, answer, outcome
+from identifiers.value_json import decode_plain_body
+from registry.api.call import JSON, Answer, Call, answer, check_media_type, outcome
 from registry.api.paging import write_cursor
 from registry.api.shapes import IdentifierAnswer, IdentifierPage, IdentifierPatch, IdentifierRequest
 from registry.database import Connection
@@ -15,8 +16,8 @@ from registry.service import identifiers, records
 from registry.service.change import Outcome
 from registry.service.identifiers import Written
 from registry.service.preconditions import Precondition
+from registry.service.records import Seen
 from registry.states import instant
-from registry.tables.identifiers import Record
 
 PATH: Final = "/api/v1/identifiers/"
 # Everything a path may hold unencoded.
@@ -27,7 +28,13 @@ _TAG = re.compile(r'(?:W/)?("[^"]*")')
 async def put(call: Call) -> Answer:
     """PUT /api/v1/identifiers/{identifier}."""
     name, precondition = call.rest_of_path(PATH), _precondition(call)
-    body = await call.read(IdentifierRequest)
+    values, template = await _registration(call)
+    if precondition.admits_creation and not call.is_repeatable:
+        together = await call.context.registrar.register(
+            call.principal, call.now, name, values=values, template=template
+        )
+        if together is not None:
+            return await call.conclude(_made(together), report=True)
 
     async def work(connection: Connection) -> Outcome:
         written = await identifiers.put(
@@ -35,8 +42,8 @@ async def put(call: Call) -> Answer:
             call.principal,
             call.now,
             name,
-            values=body.values,
-            template=body.template,
+            values=values,
+            template=template,
             precondition=precondition,
         )
         return _made(written)
@@ -87,11 +94,12 @@ async def withdraw(call: Call) -> Answer:
 async def get(call: Call) -> Answer:
     """GET /api/v1/identifiers/{identifier}."""
     async with call.connected() as connection:
-        record, prefix = await records.get(connection, call.principal, call.rest_of_path(PATH))
-    tag = f'"{record.version}"'
-    if _matches(call.request.headers.get("If-None-Match"), tag):
+        seen, prefix = await records.get(connection, call.principal, call.rest_of_path(PATH))
+    tag = f'"{seen.record.version}"'
+    # What of a restricted record is shown changes with the grants, and its version does not.
+    if not seen.restricted and _matches(call.request.headers.get("If-None-Match"), tag):
         return Answer(304, b"", {"ETag": tag})
-    return answer(_shown(record, prefix.prefix), ETag=tag)
+    return answer(shown(seen, prefix.prefix), ETag=tag)
 
 
 async def page(call: Call) -> Answer:
@@ -108,8 +116,18 @@ async def page(call: Call) -> Answer:
         found, more = await records.page(
             connection, call.principal, prefix, after, limit, None if state == "all" else state
         )
-    following = write_cursor(scope, found[-1].key) if more else None
-    return answer(IdentifierPage([_shown(record, prefix) for record in found], following))
+    following = write_cursor(scope, found[-1].record.key) if more else None
+    return answer(IdentifierPage([shown(seen, prefix) for seen in found], following))
+
+
+async def _registration(call: Call) -> tuple[Any, str | None]:
+    """Read the body: values that are checked already, or the JSON of those that are not, and the template's code."""
+    check_media_type(call.request, JSON)
+    plain = decode_plain_body(await call.request.read())
+    if plain is not None:
+        return plain
+    body = await call.read(IdentifierRequest)
+    return body.values, body.template
 
 
 def _made(written: Written) -> Outcome:
@@ -133,7 +151,9 @@ def _matches(if_none_match: str | None, tag: str) -> bool:
     return if_none_match is not None and (if_none_match.strip() == "*" or tag in _TAG.findall(if_none_match))
 
 
-def _shown(record: Record, prefix: str) -> IdentifierAnswer:
+def shown(seen: Seen, prefix: str) -> IdentifierAnswer:
+    """Show a record below `prefix` as its reader may see it."""
+    record = seen.record
     return IdentifierAnswer(
         identifier=record.spelling,
         prefix=prefix,
@@ -144,4 +164,5 @@ def _shown(record: Record, prefix: str) -> IdentifierAnswer:
         values=msgspec.Raw(record.values),
         template=record.template,
         successor=record.successor,
+        withheld=list(seen.withheld),
     )

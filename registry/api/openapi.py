@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from registry.api.routing import Parameter, Route
+from registry.api.routing import OCTETS, Parameter, Route
 from registry.api.shapes import HandleValue, Problem
 from registry.authority import AUTHORITY, Reach
 
@@ -51,8 +51,8 @@ def refusals(route: Route) -> list[int]:
     """Return the statuses with which a route may refuse, in order."""
     common = {400, 500, 503}
     if AUTHORITY[route.action][None] is Reach.NOTHING:
-        common |= {401, 403}
-    if route.request is not None:
+        common |= {401, 403, 429}
+    if route.request is not None or route.request_type == OCTETS:
         common |= {413, 415, 422}
     if route.changes:
         common |= {409, 422}
@@ -80,6 +80,9 @@ def _operation(route: Route) -> dict[str, Any]:
             "required": True,
             "content": {route.request_type: _content(route.request, route.request_example)},
         }
+    elif route.request_type == OCTETS:
+        content = {"schema": {"type": "string", "format": "binary"}}
+        operation["requestBody"] = {"required": True, "content": {OCTETS: content}}
     return operation
 
 
@@ -108,7 +111,7 @@ def _refusal(status: int) -> dict[str, Any]:
         "description": HTTPStatus(status).phrase,
         "content": {_PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
         refusal["headers"] = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
     if status == HTTPStatus.UNAUTHORIZED:
         refusal["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}}}

@@ -12,7 +12,7 @@ LIMIT_MAX: Final = 1_000
 _LIMIT = re.compile(r"[0-9]{1,4}")
 _CURSOR_CHARACTERS_MAX: Final = 4_096
 _CHECK_OCTETS: Final = 8
-_REMEDY: Final = "leave the cursor out to begin again, or send the `next` of the page before unchanged"
+BEGIN_AGAIN: Final = "leave the cursor out to begin again, or send the `next` of the page before unchanged"
 
 
 def read_limit(text: str | None) -> int:
@@ -39,7 +39,7 @@ def read_cursor(scope: str, text: str | None) -> str:
         return ""
     position = _position(scope, text) if len(text) <= _CURSOR_CHARACTERS_MAX else None
     if position is None:
-        raise InvalidRequest("bad_cursor", "this cursor was not given for this list", remedy=_REMEDY)
+        raise InvalidRequest("bad_cursor", "this cursor was not given for this list", remedy=BEGIN_AGAIN)
     return position
 
 

@@ -13,6 +13,7 @@ from registry.errors import (
     NotFound,
     RegistryError,
     TooLarge,
+    TooManyRequests,
     Unauthenticated,
     Unavailable,
 )
@@ -58,6 +59,8 @@ def problem_response(error: RegistryError, headers: dict[str, str] | None = None
         headers["WWW-Authenticate"] = 'Bearer realm="idnode"'
     if isinstance(error, Unavailable) or error.code == "request_in_progress":
         headers["Retry-After"] = str(RETRY_AFTER_S)
+    if isinstance(error, TooManyRequests):
+        headers["Retry-After"] = str(error.retry_after_s)
     return web.Response(
         status=error.status,
         body=msgspec.json.encode(problem_of(error)),
@@ -65,31 +68,39 @@ def problem_response(error: RegistryError, headers: dict[str, str] | None = None
     )
 
 
-def from_exception(error: Exception, request: web.Request) -> web.Response:
-    """Answer with whatever a handler raised."""
+def from_exception(error: Exception, request: web.Request) -> tuple[web.Response, str]:
+    """Answer with whatever a handler raised, and say the code of the refusal."""
+    headers = None
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        headers = {"Allow": ", ".join(sorted(error.allowed_methods))}
+    refusal = _refusal(error, request)
+    if isinstance(refusal, InternalError):
+        log.error("%s %s failed (from %s)", request.method, request.path, peer_of(request), exc_info=error)
+    return problem_response(refusal, headers), refusal.code
+
+
+def _refusal(error: Exception, request: web.Request) -> RegistryError:
     if isinstance(error, RegistryError):
-        return problem_response(error)
+        return error
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
-        refusal = MethodNotAllowed(
+        return MethodNotAllowed(
             "method_not_allowed", f"{request.method} is not possible here", remedy=f"use one of {allowed}"
         )
-        return problem_response(refusal, {"Allow": allowed})
     if isinstance(error, web.HTTPRequestEntityTooLarge):
-        return problem_response(
-            TooLarge("body_too_large", "the body is too long", remedy="send less, or use a batch for many identifiers")
+        return TooLarge(
+            "body_too_large", "the body is too long", remedy="send less, or use a batch for many identifiers"
         )
     if isinstance(error, web.HTTPNotFound):
-        return problem_response(
-            NotFound("unknown_path", f"there is nothing at {request.path}", remedy="see /api/v1/docs for what there is")
+        return NotFound(
+            "unknown_path", f"there is nothing at {request.path}", remedy="see /api/v1/docs for what there is"
         )
     if isinstance(error, web.HTTPException):
-        return problem_response(InvalidRequest("bad_request", error.reason, remedy="see /api/v1/docs"))
+        return InvalidRequest("bad_request", error.reason, remedy="see /api/v1/docs")
     if isinstance(error, ChangedMeanwhile):
-        return problem_response(Unavailable("busy", "the database is busy", remedy="send the request again"))
-    log.error("%s %s failed (from %s)", request.method, request.path, peer_of(request), exc_info=error)
-    return problem_response(
-        InternalError("internal_error", "the registry has failed; the log says why", remedy="report it to the operator")
+        return Unavailable("busy", "the database is busy", remedy="send the request again")
+    return InternalError(
+        "internal_error", "the registry has failed; the log says why", remedy="report it to the operator"
     )
 
 

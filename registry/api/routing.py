@@ -9,6 +9,7 @@ from registry.api.call import JSON, Handler
 from registry.authority import Action
 
 NDJSON: Final = "application/x-ndjson"
+OCTETS: Final = "application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,9 @@ class Route:
     @property
     def changes(self) -> bool:
         """Whether the route changes anything, and so may be repeated under an Idempotency-Key."""
-        return self.method != "GET" and self.request_type != NDJSON
+        # Signing in again is a session of its own, and a session's token is kept nowhere to be answered again.
+        is_repeatable = self.request_type not in (NDJSON, OCTETS) and self.action is not Action.SIGN_IN
+        return self.method != "GET" and is_repeatable
 
     @property
     def query_names(self) -> frozenset[str]:

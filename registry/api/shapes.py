@@ -6,7 +6,6 @@ import msgspec
 from msgspec import Meta
 
 from identifiers.changes import Role
-from registry.service.template_rules import ITEM_INDEX_MIN
 
 _CHARACTER = r"[^\x00-\x1f\x7f]"
 # Nothing that breaks a line, and no blank at the end.
@@ -16,10 +15,6 @@ Version = Annotated[int, Meta(description="counts the changes of the record; als
 _VALUES_SCHEMA = Meta(extra_json_schema={"type": "array", "items": {"$ref": "#/components/schemas/HandleValue"}})
 HandleValues = Annotated[list[Any], _VALUES_SCHEMA]
 StoredValues = Annotated[msgspec.Raw, _VALUES_SCHEMA]
-Sites = Annotated[
-    list[dict[str, Any]],
-    Meta(description="where a routed prefix is resolved, each in the Handle JSON format `site`", max_length=16),
-]
 
 
 class HandleData(msgspec.Struct, frozen=True):
@@ -48,46 +43,25 @@ class HandleValue(msgspec.Struct, frozen=True, omit_defaults=True):
     references: list[HandleReference] = []
 
 
-class PrefixRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A prefix to create. Without `enterprise` (an id) it belongs to the enterprise called `name`."""
-
-    prefix: Annotated[str, Meta(max_length=64, examples=["88.118.8"])]
-    name: Name
-    enterprise: str | None = None
-    hosting: Literal["here", "routed"] = "here"
-    sites: Sites = []
-    exact_case: Annotated[bool, Meta(description="case of suffixes counts; cannot be changed")] = False
-
-
-class PrefixPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What to change of a prefix; members left out stay. `withdrawn` is final."""
-
-    name: Name | None = None
-    state: Literal["active", "suspended", "withdrawn"] | None = None
-    hosting: Literal["here", "routed"] | None = None
-    sites: Sites | None = None
-
-
-class PrefixAnswer(msgspec.Struct, frozen=True):
-    """A prefix."""
-
-    prefix: str
-    name: str
-    enterprise: str
-    state: Literal["active", "suspended", "withdrawn"]
-    hosting: Literal["here", "routed"]
-    exact_case: bool
-    sites: Sites
-    created_at: Instant
-    updated_at: Instant
+Scopes = Annotated[
+    list[str],
+    Meta(
+        min_length=1,
+        max_length=16,
+        description="the work that the token is narrowed to: read, identifiers, templates, grants, accounts, "
+        "enterprises, operation; without them, everything the role may",
+    ),
+]
 
 
 class TokenRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A token to issue, with an account of its own."""
+    """A token to issue: of an account that there is, or with an account of its own, which needs a role."""
 
-    role: Role
     label: Name
+    role: Role | None = None
     enterprise: str | None = None
+    account: Annotated[str | None, Meta(description="id of the account; role and enterprise are its own")] = None
+    scopes: Scopes | None = None
     expires_at: Annotated[str | None, Meta(description="RFC 3339; without it the token counts until revoked")] = None
 
 
@@ -98,6 +72,7 @@ class TokenAnswer(msgspec.Struct, frozen=True):
     account: str
     role: Role
     enterprise: str | None
+    scopes: list[str] | None
     label: str
     created_at: Instant
     expires_at: Instant | None
@@ -115,42 +90,10 @@ class IssuedToken(msgspec.Struct, frozen=True):
     account: str
     role: Role
     enterprise: str | None
+    scopes: list[str] | None
     label: str
     created_at: Instant
     expires_at: Instant | None
-
-
-class TemplateItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One value that records of the template have. Lengths are in characters."""
-
-    index: Annotated[int, Meta(description=f"from {ITEM_INDEX_MIN}")]
-    name: Name
-    type: Annotated[str, Meta(description="the type of the Handle value", min_length=1, max_length=255)]
-    format: Annotated[str, Meta(description="text, integer, decimal, date, instant, url or gtin")] = "text"
-    required: bool = False
-    length_min: Annotated[int, Meta(ge=0, le=262_000)] | None = None
-    length_max: Annotated[int, Meta(ge=0, le=262_000)] | None = None
-
-
-class TemplateRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A template to create. Without `enterprise` it is the caller's own, or for an administrator the node's."""
-
-    code: Annotated[str, Meta(max_length=64, examples=["product-1"])]
-    name: Name
-    items: list[TemplateItem]
-    enterprise: str | None = None
-
-
-class TemplateAnswer(msgspec.Struct, frozen=True):
-    """A template; without an enterprise it is the node's own and everyone's to use."""
-
-    code: str
-    name: str
-    enterprise: str | None
-    state: Literal["active", "withdrawn"]
-    items: list[TemplateItem]
-    created_at: Instant
-    updated_at: Instant
 
 
 class IdentifierRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -179,6 +122,7 @@ class IdentifierAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     values: StoredValues
     template: str | None = None
     successor: str | None = None
+    withheld: Annotated[list[int], Meta(description="indexes of values that the caller may not read")] = []
 
 
 class WriteAnswer(msgspec.Struct, frozen=True):
@@ -239,26 +183,13 @@ class Account(msgspec.Struct, frozen=True):
     account: str
     role: Role
     enterprise: str | None
-
-
-class PrefixPage(msgspec.Struct, frozen=True):
-    """Prefixes in the order of their text. `next` is the cursor of the next page, null on the last one."""
-
-    items: list[PrefixAnswer]
-    next: str | None
+    scopes: list[str] | None
 
 
 class TokenPage(msgspec.Struct, frozen=True):
     """Tokens in the order of their ids."""
 
     items: list[TokenAnswer]
-    next: str | None
-
-
-class TemplatePage(msgspec.Struct, frozen=True):
-    """Templates in the order of their codes."""
-
-    items: list[TemplateAnswer]
     next: str | None
 
 

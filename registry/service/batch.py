@@ -1,8 +1,9 @@
 """A batch: lines come in as they arrive, chunks are stored while the next ones are read, answers go out in order.
 
 Two chunks are in the database at a time, so that one is written while the other waits for the disk; a chunk that
-names an identifier of the one before waits for it. A batch may be sent again at any time: rows that are stored already
-are answered with `unchanged`.
+names an identifier of the one before waits for it. Where the template has unique items or references, each waits: of
+two rows with one value the first has it, and a row may refer to any before it. A batch may be sent again at any time:
+rows that are stored already are answered with `unchanged`.
 """
 
 import asyncio
@@ -41,7 +42,7 @@ async def carry_out(
     """
     cut_short: RegistryError | None = None
     async with asyncio.TaskGroup() as group:
-        pipeline = _Pipeline(group, writer, emit)
+        pipeline = Pipeline(group, writer, emit, in_flight_max(template))
         try:
             async for chunk in _chunks(pieces, clock, template):
                 await pipeline.add(chunk)
@@ -53,11 +54,20 @@ async def carry_out(
     return pipeline.failure or cut_short
 
 
-class _Pipeline:
+def in_flight_max(*templates: Template | RegistryError | None) -> int:
+    """Return how many chunks of records of these templates may be in the database at a time."""
+    depend = (isinstance(one, Template) and (one.needs_unique or one.needs_references) for one in templates)
+    return 1 if any(depend) else IN_FLIGHT_MAX
+
+
+class Pipeline:
     """The chunks in the database, oldest first. `failure` is why the first of those that failed did."""
 
-    def __init__(self, group: asyncio.TaskGroup, writer: ChunkWriter, emit: Emit) -> None:
+    def __init__(
+        self, group: asyncio.TaskGroup, writer: ChunkWriter, emit: Emit, at_once_max: int = IN_FLIGHT_MAX
+    ) -> None:
         self.failure: RegistryError | None = None
+        self._at_once_max = at_once_max
         self._group = group
         self._writer = writer
         self._emit = emit
@@ -79,7 +89,7 @@ class _Pipeline:
             await self._settle()
 
     def _must_wait(self, keys: frozenset[str]) -> bool:
-        return len(self._tasks) >= IN_FLIGHT_MAX or not keys.isdisjoint(self._newest)
+        return len(self._tasks) >= self._at_once_max or not keys.isdisjoint(self._newest)
 
     async def _settle(self) -> None:
         outcome = await self._tasks.popleft()

@@ -7,7 +7,7 @@ import msgspec
 
 from identifiers.changes import START
 
-Status = Literal["created", "replaced", "unchanged", "skipped", "rejected"]
+Status = Literal["created", "replaced", "unchanged", "skipped", "withdrawn", "rejected"]
 
 MESSAGE_CHARACTERS_MAX: Final = 300
 IDENTIFIER_CHARACTERS_MAX: Final = 255

@@ -1,19 +1,23 @@
 """One line of a batch: read, checked as far as it can be without the database, or rejected with its reason."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from identifiers.grading import GRADE_GRANTED, apply_grades
 from identifiers.handle import check_new_handle
 from identifiers.identifier import HandleParts, Invalid
 from identifiers.value_json import decode_row, render_row, values_to_json
-from identifiers.values import ValuesError
+from identifiers.values import Value, ValuesError
+from registry.errors import FieldError
 from registry.service.batch_answers import Rejection
+from registry.service.indexed_values import NOTHING_INDEXED, Indexed, index_values
 from registry.service.template_rules import template_faults
 from registry.tables.templates import Template
 
 if TYPE_CHECKING:
-    from registry.errors import FieldError
+    from identifiers.identifier import Identifier
 
 LINE_OCTETS_MAX: Final = 2**20
 
@@ -21,7 +25,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
-    """A well-formed line. `key` is folded, whatever its prefix says; `shown` is the spelling as JSON."""
+    """A well-formed line. `key` is folded, whatever its prefix says; `shown` is the spelling as JSON.
+
+    `faults` are what its template has against it; some may be forgiven for what is stored. `indexed` is what its values
+    lead to beside the record.
+    """
 
     line: int
     prefix: str
@@ -29,6 +37,9 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     spelling: str
     shown: bytes
     values: bytes
+    template: Template | None = None
+    indexed: Indexed = NOTHING_INDEXED
+    faults: tuple[FieldError, ...] = ()
 
 
 class _Named(msgspec.Struct):
@@ -40,24 +51,53 @@ _decode_name = msgspec.json.Decoder(_Named).decode
 
 def read_line(number: int, line: bytes, timestamp_s: int, template: Template | None) -> Row | Rejection:
     """Read `{"identifier":…,"values":[…]}` by every rule that needs no database. Line numbers count from 1."""
-    faults: list[FieldError] = []
+    decoded: Sequence[Value] = ()
     try:
         if template is None:
             name, values = render_row(line, timestamp=timestamp_s)
         else:
             name, decoded = decode_row(line, timestamp=timestamp_s)
-            faults, values = template_faults(template, decoded), values_to_json(decoded)
+            values = b""
     except ValuesError as error:
         code = "bad_values" if error.field.startswith("values") else "bad_row"
         return Rejection(number, _name_of(line), code, error.field, error.message)
     found = check_new_handle(name)
     if isinstance(found, Invalid):
         return Rejection(number, name, found.code, "identifier", found.message)
-    if faults:
-        reasons = "; ".join(f"{fault.field}: {fault.message}" for fault in faults)
-        return Rejection(number, name, "template_violated", faults[0].field, reasons)
-    assert isinstance(found.parts, HandleParts)  # noqa: S101 - the Handle parser makes nothing else
-    return Row(number, found.parts.prefix, found.key, name, _encode(name), values)
+    if template is None:
+        assert isinstance(found.parts, HandleParts)  # noqa: S101 - the Handle parser makes nothing else
+        return Row(number, found.parts.prefix, found.key, name, _encode(name), values)
+    row = templated_row(number, found, decoded, template)
+    if row.faults and not forgives(template):
+        reasons = "; ".join(f"{fault.field}: {fault.message}" for fault in row.faults)
+        return Rejection(number, name, "template_violated", row.faults[0].field, reasons)
+    return row
+
+
+def templated_row(number: int, found: "Identifier", values: Sequence[Value], template: Template | None) -> Row:
+    """Make a row of checked, stamped values in ascending order of their indexes."""
+    assert isinstance(found.parts, HandleParts)  # noqa: S101 - as above
+    faults = template_faults(template, values) if template is not None else ()
+    graded = apply_grades(template, values)
+    return Row(
+        number,
+        found.parts.prefix,
+        found.key,
+        found.spelling,
+        _encode(found.spelling),
+        values_to_json(graded),
+        template,
+        index_values(template, graded),
+        tuple(faults),
+    )
+
+
+def forgives(template: Template) -> bool:
+    """Say whether a row may pass for what is stored.
+
+    A disabled item's value may be repeated, and a required one that only a grant opens stays without being sent.
+    """
+    return any(not item.enabled or (item.required and item.grade == GRADE_GRANTED) for item in template.items)
 
 
 def too_long(number: int) -> Rejection:

@@ -1,41 +1,27 @@
 """Registering, changing and withdrawing single identifiers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from identifiers.changes import KIND_IDENTIFIER, Cursor, Op
 from identifiers.handle import check_new_handle
 from identifiers.identifier import Invalid
-from identifiers.value_json import decode_stored, decode_values, values_to_json
-from identifiers.values import Value, ValuesError, check_values, stamped
-from registry import journal
+from identifiers.value_json import decode_stored, decode_values
+from identifiers.values import Value, ValuesError, check_values
 from registry.authority import Action, Principal, authorise, check_reaches
 from registry.database import Connection
 from registry.errors import ChangedMeanwhile, Conflict, FieldError, InvalidFields, InvalidRequest, one_field
-from registry.service import templates
+from registry.service import quotas, record_writes, templates, write_access
 from registry.service.preconditions import UNCONDITIONAL, Precondition
 from registry.service.prefixes import check_takes_registrations
-from registry.service.targets import Target, active, find_target
-from registry.service.template_rules import template_faults
-from registry.states import identifier_state, to_millisecond
+from registry.service.record_writes import Change, Written
+from registry.service.targets import Target, active, find_target, name_is_alias
+from registry.service.template_rules import ITEM_INDEX_MIN, template_faults
 from registry.tables import identifiers
 from registry.tables.identifiers import Record
 from registry.tables.templates import Template
 
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What a write left behind. Without a cursor nothing changed, because it was so already."""
-
-    record: Record
-    cursor: Cursor | None
-
-    @property
-    def created(self) -> bool:
-        """Whether the identifier did not exist before."""
-        return self.cursor is not None and self.record.version == 1
+__all__ = ["Written", "patch", "put", "violates", "with_system_values", "withdraw", "withdrawn_for_good"]
 
 
 async def put(
@@ -47,24 +33,54 @@ async def put(
     values: Any,
     template: str | None = None,
     precondition: Precondition = UNCONDITIONAL,
+    create_only: bool = False,
+    must_exist: bool = False,
+    revive: bool = False,
+    merge_template: bool = False,
 ) -> Written:
-    """Create or replace a record. `values` is the decoded JSON array; a value sent unchanged keeps its timestamp."""
-    target = await _writable(connection, principal, name)
+    """Create or replace a record; the same registration again changes nothing and is success.
+
+    `values` is the decoded JSON array, or a tuple of values; one sent unchanged keeps its timestamp. `create_only`
+    refuses to replace another record, `must_exist` to create one. `revive` gives a withdrawn identifier back to the
+    enterprise that may write it. `merge_template` replaces what is the template's business and keeps stored values
+    below index 2000 that are not sent.
+    """
+    target = await _target(connection, principal, name)
     decoded = _decode(values)
-    checked_by = await templates.usable(connection, principal, template) if template is not None else None
-    _check_template(checked_by, decoded)
-    # Most registrations are of new identifiers, so that is tried before asking: one round trip less.
-    if precondition.admits_creation and (
-        created := await _create(connection, principal, now, target, checked_by, decoded)
-    ):
-        return created
+    if not write_access.owns(principal, target.prefix):
+        return await _put_granted(connection, principal, now, target, template, decoded, precondition)
+    change = Change(principal, now, target)
+    checked_by = await _usable(connection, principal, target, template)
+    violated = _violation(checked_by, decoded)
+    # Most registrations are of new identifiers, so that is tried before asking: one round trip less. Not where they
+    # are counted: nobody is to be refused for lack of room who needs none.
+    tries = violated is None and precondition.admits_creation and not must_exist
+    if tries and not (await quotas.limits(connection, target.prefix.enterprise, now)).counted:
+        created = await record_writes.create(connection, change, checked_by, decoded)
+        if created is not None:
+            return created
     stored = await identifiers.by_key(connection, target.prefix.id, target.identifier.key)
-    if stored is not None and stored.state == "withdrawn":
-        raise _withdrawn_for_good(stored)
+    if must_exist:
+        active(stored, name)
+    if stored is not None:
+        _check_may_replace(stored, revive=revive)
+    if stored is None and violated is not None:
+        raise violated
     precondition.check(stored)
     if stored is None:
-        raise ChangedMeanwhile(target.identifier.key)
-    return await _replace(connection, principal, now, target, stored, checked_by, decoded)
+        created = await record_writes.create(connection, change, checked_by, decoded)
+        if created is None:
+            raise ChangedMeanwhile(target.identifier.key)
+        return created
+    merged = await write_access.with_unreadable(connection, principal, target.prefix, stored, decoded)
+    if merge_template:
+        merged = with_system_values(merged, decode_stored(stored.values))
+    _check_together(merged)
+    _check_template(checked_by, merged, decode_stored(stored.values))
+    before = await _template_of(connection, stored, checked_by)
+    return await record_writes.put_in_place(
+        connection, change, stored, (before, checked_by), merged, replaces=not create_only
+    )
 
 
 async def patch(
@@ -78,8 +94,10 @@ async def patch(
     precondition: Precondition = UNCONDITIONAL,
 ) -> Written:
     """Add or replace the values given, by their index, and remove others. The record's template still holds."""
-    target = await _writable(connection, principal, name)
-    stored = active(await identifiers.by_key(connection, target.prefix.id, target.identifier.key), name)
+    target = await _target(connection, principal, name)
+    found = await identifiers.by_key(connection, target.prefix.id, target.identifier.key)
+    granted = await write_access.granted_on(connection, principal, target.prefix, found)
+    stored = active(found, name)
     precondition.check(stored)
     merged = {value.index: value for value in decode_stored(stored.values)}
     unknown = [at for at, index in enumerate(remove) if index not in merged]
@@ -90,13 +108,13 @@ async def patch(
         merged.pop(index, None)
     merged.update((value.index, value) for value in _decode(values))
     result = sorted(merged.values(), key=lambda value: value.index)
-    try:
-        check_values(result)
-    except ValuesError as error:
-        raise one_field("bad_values", "values", error.message) from error
+    _check_together(result)
     checked_by = await templates.stored(connection, stored.template)
-    _check_template(checked_by, result)
-    return await _replace(connection, principal, now, target, stored, checked_by, result)
+    _check_template(checked_by, result, decode_stored(stored.values))
+    if granted is not None:
+        write_access.check_granted(granted, stored, checked_by, result)
+    change = Change(principal, now, target)
+    return await record_writes.put_in_place(connection, change, stored, (checked_by, checked_by), result)
 
 
 async def withdraw(
@@ -109,119 +127,132 @@ async def withdraw(
     precondition: Precondition = UNCONDITIONAL,
 ) -> Written:
     """Withdraw an identifier for good; the name is never given again. `successor` is the name to use instead."""
-    target = await _writable(connection, principal, name)
-    if successor is not None and isinstance(invalid := check_new_handle(successor), Invalid):
-        raise InvalidRequest(invalid.code, f"the successor is no identifier: {invalid.message}")
+    target = await _target(connection, principal, name)
+    check_reaches(principal, Action.WRITE_IDENTIFIER, target.prefix.enterprise)
+    if successor is not None:
+        _check_successor(successor, target)
     stored = active(await identifiers.by_key(connection, target.prefix.id, target.identifier.key), name)
     precondition.check(stored)
-    record = replace(
-        stored,
-        state="withdrawn",
-        values=b"[]",
-        successor=successor,
-        version=stored.version + 1,
-        updated_at=to_millisecond(now),
+    template = await templates.stored(connection, stored.template)
+    return await record_writes.withdraw(connection, Change(principal, now, target), stored, template, successor)
+
+
+def withdrawn_for_good(stored: Record) -> Conflict:
+    """Make the error for a registration under a name that was withdrawn."""
+    return Conflict(
+        "identifier_withdrawn",
+        f"{stored.spelling} was withdrawn, and a withdrawn identifier is never given again",
+        remedy="register the record under another identifier",
     )
-    return await _update(connection, principal, target, "withdraw", record)
+
+
+def with_system_values(values: Sequence[Value], stored: Sequence[Value]) -> tuple[Value, ...]:
+    """Return values with those stored that no template's item could be and that are not among them."""
+    sent = {value.index for value in values}
+    kept = [value for value in stored if value.index < ITEM_INDEX_MIN and value.index not in sent]
+    return tuple(sorted([*values, *kept], key=lambda value: value.index)) if kept else tuple(values)
+
+
+async def _put_granted(
+    connection: Connection,
+    principal: Principal,
+    now: datetime,
+    target: Target,
+    template: str | None,
+    values: Sequence[Value],
+    precondition: Precondition,
+) -> Written:
+    """Replace what write grants open of another enterprise's record."""
+    found = await identifiers.by_key(connection, target.prefix.id, target.identifier.key)
+    granted = await write_access.granted_on(connection, principal, target.prefix, found)
+    stored = active(found, target.identifier.spelling)
+    precondition.check(stored)
+    if template != stored.template:
+        raise write_access.other_template(stored)
+    merged = await write_access.with_unreadable(connection, principal, target.prefix, stored, values)
+    _check_together(merged)
+    checked_by = await templates.stored(connection, stored.template)
+    _check_template(checked_by, merged, decode_stored(stored.values))
+    if granted is not None:
+        write_access.check_granted(granted, stored, checked_by, merged)
+    change = Change(principal, now, target)
+    return await record_writes.put_in_place(connection, change, stored, (checked_by, checked_by), merged)
+
+
+def _check_together(values: Sequence[Value]) -> None:
+    try:
+        check_values(values)
+    except ValuesError as error:
+        raise one_field("bad_values", "values", error.message) from error
+
+
+def _check_successor(successor: str, target: Target) -> None:
+    found = check_new_handle(successor, exact_case=target.prefix.exact_case)
+    if isinstance(found, Invalid):
+        raise InvalidRequest(found.code, f"the successor is no identifier: {found.message}")
+    if found.key == target.identifier.key:
+        raise InvalidRequest(
+            "bad_successor", "an identifier cannot be its own successor", remedy="name another one, or none"
+        )
+
+
+def _check_may_replace(stored: Record, *, revive: bool) -> None:
+    if stored.state == "alias":
+        raise name_is_alias(stored)
+    if stored.state == "withdrawn" and not revive:
+        raise withdrawn_for_good(stored)
+
+
+async def _usable(connection: Connection, principal: Principal, target: Target, code: str | None) -> Template | None:
+    if code is None:
+        return None
+    return await templates.usable(connection, principal, code, owner=target.prefix.enterprise)
+
+
+async def _template_of(connection: Connection, stored: Record, other: Template | None) -> Template | None:
+    """Return the template of a stored record, without asking again for one at hand."""
+    if other is not None and other.code == stored.template:
+        return other
+    return await templates.stored(connection, stored.template)
 
 
 def _decode(values: Any) -> tuple[Value, ...]:
     try:
+        if isinstance(values, tuple):
+            check_values(values)
+            return tuple(sorted(values, key=lambda value: value.index))
         return decode_values(values)
     except ValuesError as error:
         raise one_field("bad_values", error.field or "values", error.message) from error
 
 
-def _check_template(template: Template | None, values: Sequence[Value]) -> None:
-    if template is not None and (faults := template_faults(template, values)):
-        raise InvalidFields(
-            "template_violated",
-            f"the record does not follow the template {template.code}",
-            remedy=f"repair the fields listed; GET /api/v1/templates/{template.code} shows the rules",
-            errors=tuple(faults),
-        )
+def _check_template(template: Template | None, values: Sequence[Value], before: Sequence[Value]) -> None:
+    if (violated := _violation(template, values, before)) is not None:
+        raise violated
 
 
-async def _writable(connection: Connection, principal: Principal, name: str) -> Target:
+def _violation(
+    template: Template | None, values: Sequence[Value], before: Sequence[Value] = ()
+) -> InvalidFields | None:
+    if template is None or not (faults := template_faults(template, values, before=before)):
+        return None
+    return violates(template, faults)
+
+
+def violates(template: Template, faults: Sequence[FieldError]) -> InvalidFields:
+    """Make the error for values that break the rules of a template."""
+    return InvalidFields(
+        "template_violated",
+        f"the record does not follow the template {template.code}",
+        remedy=f"repair the fields listed; GET /api/v1/templates/{template.code} shows the rules",
+        errors=tuple(faults),
+    )
+
+
+async def _target(connection: Connection, principal: Principal, name: str) -> Target:
+    """Find what is to be written. What others than its enterprise may change of it, `write_access` says."""
     authorise(principal, Action.WRITE_IDENTIFIER)
     target = await find_target(connection, name, for_registration=True)
-    check_reaches(principal, Action.WRITE_IDENTIFIER, target.prefix.enterprise)
-    check_takes_registrations(target.prefix)
+    if write_access.owns(principal, target.prefix):
+        check_takes_registrations(target.prefix)
     return target
-
-
-async def _create(
-    connection: Connection,
-    principal: Principal,
-    now: datetime,
-    target: Target,
-    template: Template | None,
-    values: Sequence[Value],
-) -> Written | None:
-    """Create the record; None if it exists."""
-    at = to_millisecond(now)
-    record = Record(
-        prefix_id=target.prefix.id,
-        key=target.identifier.key,
-        spelling=target.identifier.spelling,
-        state="active",
-        template_id=template.id if template else None,
-        template=template.code if template else None,
-        successor=None,
-        values=values_to_json(stamped(values, (), int(now.timestamp()))),
-        version=1,
-        created_at=at,
-        updated_at=at,
-    )
-    if not await identifiers.insert(connection, record):
-        return None
-    return Written(record, await _record(connection, principal, target, "create", record))
-
-
-async def _replace(
-    connection: Connection,
-    principal: Principal,
-    now: datetime,
-    target: Target,
-    stored: Record,
-    template: Template | None,
-    values: Sequence[Value],
-) -> Written:
-    new_values = values_to_json(stamped(values, decode_stored(stored.values), int(now.timestamp())))
-    code = template.code if template else None
-    if new_values == stored.values and code == stored.template:
-        return Written(stored, None)
-    record = replace(
-        stored,
-        template_id=template.id if template else None,
-        template=code,
-        values=new_values,
-        version=stored.version + 1,
-        updated_at=to_millisecond(now),
-    )
-    return await _update(connection, principal, target, "update", record)
-
-
-async def _update(connection: Connection, principal: Principal, target: Target, op: Op, record: Record) -> Written:
-    if not await identifiers.update(connection, record):
-        raise ChangedMeanwhile(record.key)
-    return Written(record, await _record(connection, principal, target, op, record))
-
-
-async def _record(connection: Connection, principal: Principal, target: Target, op: Op, record: Record) -> Cursor:
-    return await journal.append(
-        connection,
-        actor=principal.account,
-        kind=KIND_IDENTIFIER,
-        key=record.key,
-        op=op,
-        after=identifier_state(record, target.prefix.prefix),
-    )
-
-
-def _withdrawn_for_good(record: Record) -> Conflict:
-    return Conflict(
-        "identifier_withdrawn",
-        f"{record.spelling} was withdrawn, and a withdrawn identifier is never given again",
-        remedy="register the record under another identifier",
-    )

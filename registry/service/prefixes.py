@@ -1,9 +1,10 @@
 """Prefixes and the enterprises they belong to: creating, changing, and finding the one a registration goes under."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from identifiers.changes import KIND_ENTERPRISE, KIND_PREFIX, Cursor, Op
+from identifiers.changes import KIND_ENTERPRISE, KIND_PREFIX, Cursor, Hosting, HostingState, Op
 from identifiers.handle import parse_prefix
 from identifiers.identifier import Invalid
 from identifiers.value_json import decode_values
@@ -11,13 +12,21 @@ from identifiers.values import ValuesError
 from registry import journal
 from registry.authority import Action, Principal, Reach, authorise, check_reaches
 from registry.database import Connection
-from registry.errors import Conflict, FieldError, InvalidFields, NotFound, one_field
+from registry.errors import ChangedMeanwhile, Conflict, FieldError, InvalidFields, NotFound, one_field
 from registry.ids import new_id
+from registry.service.enterprise_states import WORKING
 from registry.states import enterprise_state, prefix_state, to_millisecond
 from registry.tables import enterprises, prefixes
-from registry.tables.prefixes import Prefix
+from registry.tables.enterprises import Enterprise
+from registry.tables.prefixes import Prefix, Wanted
 
 SITES_MAX: Final = 16
+SERIAL_MAX: Final = 0xFFFF
+_REMEDIES: Final = {
+    "applied": "wait until it is approved",
+    "under_review": "wait until the national node has approved it",
+    "suspended": "ask an administrator",
+}
 
 
 async def create(
@@ -28,7 +37,7 @@ async def create(
     prefix: str,
     name: str,
     enterprise: str | None = None,
-    hosting: str = "here",
+    hosting: Hosting = "here",
     exact_case: bool = False,
     sites: list[dict[str, Any]] | None = None,
 ) -> tuple[Prefix, Cursor]:
@@ -41,7 +50,7 @@ async def create(
     now = to_millisecond(now)
     await journal.serialise(connection, KIND_PREFIX, prefix)
     if await prefixes.by_prefix(connection, prefix) is not None:
-        raise Conflict("prefix_exists", f"the prefix {prefix} exists already", remedy="change it with PATCH instead")
+        raise prefix_exists(prefix)
     owner = await _owner(connection, principal, now, enterprise, name)
     created = await prefixes.insert(
         connection,
@@ -49,11 +58,12 @@ async def create(
         name=name,
         enterprise=owner,
         hosting=hosting,
+        hosting_state=_hosting_state(hosting),
         exact_case=exact_case,
         sites=sites,
         now=now,
     )
-    return created, await _record(connection, principal, "create", created)
+    return created, await record(connection, principal, "create", created)
 
 
 async def change(
@@ -63,47 +73,60 @@ async def change(
     *,
     prefix: str,
     name: str | None = None,
-    state: str | None = None,
-    hosting: str | None = None,
+    hosting: Hosting | None = None,
     sites: list[dict[str, Any]] | None = None,
 ) -> tuple[Prefix, Cursor]:
-    """Change the given members of a prefix. A withdrawn prefix stays withdrawn."""
+    """Change the given members of a prefix; its state is moved by `prefix_states`. A withdrawn one stays as it is."""
     authorise(principal, Action.CHANGE_PREFIX)
     await journal.serialise(connection, KIND_PREFIX, prefix)
-    found = await _existing(connection, prefix)
+    found = await existing(connection, prefix)
     if found.state == "withdrawn":
-        raise Conflict("prefix_withdrawn", f"the prefix {prefix} is withdrawn for good", remedy="create another prefix")
+        raise withdrawn_for_good(prefix)
     hosting = hosting or found.hosting
     sites = found.sites if sites is None else sites
     _check_sites(hosting, sites)
-    changed = await prefixes.update(
-        connection,
-        found.id,
+    rerouted = (hosting, sites) != (found.hosting, found.sites)
+    changed = replace(
+        found,
         name=name or found.name,
-        state=state or found.state,
         hosting=hosting,
+        hosting_state=_hosting_state(hosting) if hosting != found.hosting else found.hosting_state,
         sites=sites,
-        now=to_millisecond(now),
+        route_serial=next_serial(found) if rerouted else found.route_serial,
+        updated_at=to_millisecond(now),
     )
-    op: Op = "withdraw" if changed.state == "withdrawn" else "update"
-    return changed, await _record(connection, principal, op, changed)
+    changed = await stored(connection, changed)
+    return changed, await record(connection, principal, "update", changed)
 
 
 async def get(connection: Connection, principal: Principal, prefix: str) -> Prefix:
     """Return a prefix the principal may see. Raises `NotFound` or `Forbidden`."""
     authorise(principal, Action.READ_PREFIX)
-    found = await _existing(connection, prefix)
+    found = await existing(connection, prefix)
     check_reaches(principal, Action.READ_PREFIX, found.enterprise)
     return found
 
 
-async def page(connection: Connection, principal: Principal, after: str, limit: int) -> list[Prefix]:
-    """Return the next prefixes the principal may see, in the order of their text."""
+async def page(
+    connection: Connection, principal: Principal, after: str, limit: int, state: str | None = None
+) -> list[Prefix]:
+    """Return the next prefixes the principal may see, in the order of their text; with `state` those in it."""
     if authorise(principal, Action.LIST_PREFIXES) is Reach.EVERYTHING:
-        return await prefixes.page(connection, after, limit)
+        return await prefixes.page(connection, after, limit, None, state)
     if principal.enterprise is None:
         return []
-    return await prefixes.page(connection, after, limit, principal.enterprise)
+    return await prefixes.page(connection, after, limit, principal.enterprise, state)
+
+
+async def numbered_page(
+    connection: Connection, principal: Principal, wanted: Wanted, offset: int, limit: int
+) -> tuple[list[Prefix], int]:
+    """Return the prefixes wanted that the principal may see, newest first, and how many there are in all."""
+    if authorise(principal, Action.LIST_PREFIXES) is not Reach.EVERYTHING:
+        if principal.enterprise is None or wanted.enterprise not in (None, principal.enterprise):
+            return [], 0
+        wanted = replace(wanted, enterprise=principal.enterprise)
+    return await prefixes.numbered_page(connection, wanted, offset, limit)
 
 
 def check_takes_registrations(prefix: Prefix) -> None:
@@ -112,7 +135,7 @@ def check_takes_registrations(prefix: Prefix) -> None:
         raise Conflict(
             f"prefix_{prefix.state}",
             f"the prefix {prefix.prefix} is {prefix.state} and takes no changes",
-            remedy="ask an administrator" if prefix.state == "suspended" else "register below another prefix",
+            remedy=_REMEDIES.get(prefix.state, "register below another prefix"),
         )
     if prefix.hosting != "here":
         raise Conflict(
@@ -131,24 +154,61 @@ def unknown_prefix(prefix: str) -> NotFound:
     )
 
 
-async def _existing(connection: Connection, prefix: str) -> Prefix:
+def prefix_exists(prefix: str) -> Conflict:
+    """Make the error for a prefix that somebody has, had, or applies for."""
+    return Conflict("prefix_exists", f"the prefix {prefix} is taken", remedy="choose another, or the next free one")
+
+
+def withdrawn_for_good(prefix: str) -> Conflict:
+    """Make the error for a change of a prefix that is no more."""
+    return Conflict("prefix_withdrawn", f"the prefix {prefix} is withdrawn for good", remedy="apply for another prefix")
+
+
+async def existing(connection: Connection, prefix: str) -> Prefix:
+    """Return a prefix, whoever asks. Raises `NotFound`."""
     found = await prefixes.by_prefix(connection, prefix)
     if found is None:
         raise unknown_prefix(prefix)
     return found
 
 
+async def stored(connection: Connection, prefix: Prefix) -> Prefix:
+    """Store a changed prefix. Raises `ChangedMeanwhile` when a later transaction has changed it."""
+    changed = await prefixes.update(connection, prefix)
+    if changed is None:
+        raise ChangedMeanwhile(prefix.prefix)
+    return changed
+
+
+async def record(connection: Connection, principal: Principal, op: Op, prefix: Prefix) -> Cursor:
+    """Write a prefix as it is now into the journal."""
+    return await journal.append(
+        connection,
+        actor=principal.account,
+        kind=KIND_PREFIX,
+        key=prefix.prefix,
+        op=op,
+        after=prefix_state(prefix),
+    )
+
+
+def next_serial(prefix: Prefix) -> int:
+    """Return the serial of the prefix's next route: an HS_SITE value has two octets for it, and 0 means none."""
+    return prefix.route_serial % SERIAL_MAX + 1
+
+
 async def _owner(
     connection: Connection, principal: Principal, now: datetime, enterprise_id: str | None, name: str
 ) -> str:
     if enterprise_id is not None:
-        if await enterprises.by_id(connection, enterprise_id) is None:
+        owner = await enterprises.by_id(connection, enterprise_id)
+        if owner is None:
             raise one_field("unknown_enterprise", "enterprise", f"there is no enterprise {enterprise_id}")
-        return enterprise_id
+        return _working(owner).id
     await journal.serialise(connection, KIND_ENTERPRISE, name)
     known = await enterprises.by_name(connection, name)
     if known is not None:
-        return known.id
+        return _working(known).id
     created = await enterprises.insert(connection, new_id("ent"), name, now)
     await journal.append(
         connection,
@@ -161,15 +221,17 @@ async def _owner(
     return created.id
 
 
-async def _record(connection: Connection, principal: Principal, op: Op, prefix: Prefix) -> Cursor:
-    return await journal.append(
-        connection,
-        actor=principal.account,
-        kind=KIND_PREFIX,
-        key=prefix.prefix,
-        op=op,
-        after=prefix_state(prefix),
-    )
+def _working(owner: Enterprise) -> Enterprise:
+    """Raise `Conflict` for an enterprise that may have no prefix in force: its name alone proves nothing."""
+    if owner.state not in WORKING:
+        raise Conflict(
+            "enterprise_not_approved", f"{owner.name} is {owner.state}", remedy="review its application first"
+        )
+    return owner
+
+
+def _hosting_state(hosting: Hosting) -> HostingState:
+    return "hosted" if hosting == "here" else "not_hosted"
 
 
 def _check_sites(hosting: str, sites: list[dict[str, Any]]) -> None:

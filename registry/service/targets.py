@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from identifiers.handle import check_new_handle, parse_handle
 from identifiers.identifier import HandleParts, Identifier, Invalid
 from registry.database import Connection
-from registry.errors import FieldError, Gone, InvalidRequest, NotFound
+from registry.errors import Conflict, FieldError, Gone, InvalidRequest, NotFound
 from registry.service.prefixes import unknown_prefix
-from registry.tables import prefixes
+from registry.tables import identifiers, prefixes
 from registry.tables.identifiers import Record
 from registry.tables.prefixes import Prefix
 
@@ -39,11 +39,37 @@ async def find_target(connection: Connection, name: str, *, for_registration: bo
     return Target(prefix, found)
 
 
+async def find_record(connection: Connection, name: str) -> tuple[Target, Record | None]:
+    """Find what a look-up of a name finds: under an alias the record it leads to, with that one's prefix."""
+    target = await find_target(connection, name, for_registration=False)
+    record = await identifiers.by_key(connection, target.prefix.id, target.identifier.key)
+    if record is not None and record.state == "alias" and record.successor is not None:
+        target = await find_target(connection, record.successor, for_registration=False)
+        record = await identifiers.by_key(connection, target.prefix.id, target.identifier.key)
+    return target, record
+
+
 def active(record: Record | None, name: str) -> Record:
-    """Return the record unless there is none (`NotFound`) or it is withdrawn (`Gone`)."""
+    """Return the record unless there is none (`NotFound`), it is withdrawn (`Gone`) or an alias (`Conflict`)."""
     if record is None:
-        raise NotFound("unknown_identifier", f"{name} is not registered", remedy="register it with PUT")
+        raise unknown_identifier(name)
     if record.state == "withdrawn":
         instead = f"use {record.successor}" if record.successor else "there is no successor"
         raise Gone("identifier_withdrawn", f"{record.spelling} is withdrawn for good", remedy=instead)
+    if record.state == "alias":
+        raise name_is_alias(record)
     return record
+
+
+def unknown_identifier(name: str) -> NotFound:
+    """Make the error for an identifier that is not registered."""
+    return NotFound("unknown_identifier", f"{name} is not registered", remedy="register it with PUT")
+
+
+def name_is_alias(record: Record) -> Conflict:
+    """Make the error for a change of a record under another name of it."""
+    return Conflict(
+        "identifier_is_alias",
+        f"{record.spelling} is another name of {record.successor}",
+        remedy=f"change {record.successor}, or the alias itself under /api/v1/aliases",
+    )

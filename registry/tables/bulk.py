@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from struct import Struct
 from typing import Final
 
+from registry import origin
 from registry.database import Connection
 
 _HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
@@ -24,7 +25,12 @@ _MICROSECONDS_PER_DAY: Final = 86_400_000_000
 
 _IDENTIFIER_COLUMNS: Final = ("key", "spelling", "values", "prefix_id", "template_id", "created_at", "updated_at")
 _JOURNAL_COLUMNS: Final = ("key", "after", "op", "actor", "kind")
-_LAST_POSITION: Final = "SELECT pg_current_xact_id() AS xid, currval('journal_seq') AS seq"
+_AUDIT_AND_POSITION: Final = """
+WITH audited AS (
+    INSERT INTO audit_log (kind, actor, address, action, object, result, request_id, count)
+    VALUES ('change', $1, $2, $3, $4, 'ok', $5, $6)
+)
+SELECT pg_current_xact_id() AS xid, currval('journal_seq') AS seq"""
 
 
 class IdentifierRows:
@@ -55,14 +61,20 @@ class IdentifierRows:
 
 
 class JournalRows:
-    """New rows of `journal`, all by one actor and of one kind."""
+    """New rows of `journal`, all by one actor and of one kind; in the audit log one entry, with their count."""
 
     def __init__(self, actor: str, kind: str) -> None:
+        self._actor, self._kind = actor, kind
+        self._first: bytes | None = None
+        self._count = 0
         self._tail = _field(actor.encode()) + _field(kind.encode())
         self._parts: list[bytes] = []
 
     def add(self, op: bytes, key: bytes, after: bytes) -> None:
         """Add one row."""
+        if self._first is None:
+            self._first = key
+        self._count += 1
         self._parts += (
             _JOURNAL_FIELDS,
             _length(len(key)),
@@ -77,7 +89,12 @@ class JournalRows:
     async def write(self, connection: Connection) -> tuple[int, int]:
         """Send the rows and return the (xid, seq) of the last one."""
         await _copy(connection, "journal", _JOURNAL_COLUMNS, self._parts)
-        position = await connection.fetchrow(_LAST_POSITION)
+        here = origin.current()
+        here.recorded += 1
+        first = f"{self._kind} {(self._first or b'').decode()}"
+        position = await connection.fetchrow(
+            _AUDIT_AND_POSITION, self._actor, here.address, here.action, first, here.request_id, self._count
+        )
         assert position is not None  # noqa: S101 - a SELECT without FROM has one row
         return position["xid"], position["seq"]
 

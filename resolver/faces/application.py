@@ -23,6 +23,7 @@ from resolver.registry_proxy import RegistryProxy, cut_off
 
 LOOKUP_MANY: Final = "/api/v1/lookup"
 REGISTRY: Final = "/api/v1"
+SNMS: Final = ("/snms/", "/identity/", "/identityv2/")
 HANDLE_API: Final = "/api"
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class Faces:
             return await self._health.serve(request, target)
         if target.path == LOOKUP_MANY:
             return await self._lookup_many.serve(request)
-        if _is_below(target, REGISTRY):
+        if _is_below(target, REGISTRY) or target.path.startswith(SNMS):
             return await self._proxy.serve(request)
         if _is_below(target, HANDLE_API):
             return await self._handle_json.serve(request, target)

@@ -97,11 +97,11 @@ class AnswerHeads:
     made once a second, by `turn`: call it first.
     """
 
-    __slots__ = ("_found", "_not_found", "_second")
+    __slots__ = ("_not_found", "_second", "found_head")
 
     def __init__(self) -> None:
         self._second = -1
-        self._found = b""
+        self.found_head = b""
         self._not_found = b""
 
     def turn(self, second: int) -> None:
@@ -115,7 +115,8 @@ class AnswerHeads:
         if octets > GZIP_OCTETS_MIN or octets == _NOTHING_OCTETS:
             return self._found_unusual(name, etag, public_json)
         # Joined around a ready Content-Length: half the time of formatting.
-        return b"".join((self._found, etag, _LENGTH_LINES[len(name) + octets], name, b'","values":', public_json, b"}"))
+        length = LENGTH_LINES[len(name) + octets]
+        return b"".join((self.found_head, etag, length, name, b'","values":', public_json, b"}"))
 
     def not_found(self, name: bytes) -> bytes:
         """Answer that nothing is registered under the name."""
@@ -125,17 +126,17 @@ class AnswerHeads:
     def _found_unusual(self, name: bytes, etag: bytes, public_json: bytes) -> bytes:
         body = found_body(name.decode("ascii"), public_json)
         vary = b"Vary: Accept-Encoding\r\n" if len(public_json) > GZIP_OCTETS_MIN else b""
-        return b'%b%b"\r\n%bContent-Length: %d\r\n\r\n%b' % (self._found, etag, vary, len(body), body)
+        return b'%b%b"\r\n%bContent-Length: %d\r\n\r\n%b' % (self.found_head, etag, vary, len(body), body)
 
     def _renew(self, second: int) -> None:
         date = f"Date: {formatdate(second, usegmt=True)}\r\n".encode("ascii")
-        self._found = b'HTTP/1.1 200 OK\r\n%b%bETag: "' % (_lines(FOUND_HEADERS), date)
+        self.found_head = b'HTTP/1.1 200 OK\r\n%b%bETag: "' % (_lines(FOUND_HEADERS), date)
         self._not_found = b"HTTP/1.1 404 Not Found\r\n%b%bContent-Length: " % (_lines(ERROR_HEADERS), date)
         self._second = second
 
 
 _AROUND_OCTETS: Final = len(found_body("", b"[0]")) - len(b"[0]")
-_LENGTH_LINES: Final = tuple(
+LENGTH_LINES: Final = tuple(
     b'"\r\nContent-Length: %d\r\n\r\n{"responseCode":1,"handle":"' % (_AROUND_OCTETS + octets)
     for octets in range(2 * GZIP_OCTETS_MIN)
 )

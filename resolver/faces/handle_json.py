@@ -1,6 +1,6 @@
 """`/api/handles/{handle}`: resolution in the Handle JSON form, for programs written for Handle.Net servers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import orjson
@@ -12,7 +12,8 @@ from resolver.faces import handle_answer as form
 from resolver.faces.body import BodyRefused, read_body
 from resolver.faces.desk import Desk, Inquiry, LookupsUnavailable, outcome_of
 from resolver.faces.handle_query import BadParameter, Wanted, parameters_in_body, wanted
-from resolver.faces.reading_rights import ANONYMOUS, CredentialRefused, Rights, rights_of
+from resolver.faces.link_header import link_of
+from resolver.faces.reading_rights import CredentialRefused, Rights, rights_of
 from resolver.faces.referral_sites import sites_json
 from resolver.faces.reply import preflight, reply
 from resolver.faces.request_target import BadTarget, Parameters, Target, decode_once
@@ -39,6 +40,7 @@ class HandleAnswer:
     body: bytes
     etag: str = ""
     compressible: bool = False
+    links: tuple[tuple[str, str], ...] = ()
 
 
 class _Refused(Exception):  # noqa: N818 - names what happened to the request
@@ -76,7 +78,8 @@ class HandleJson:
     async def _resolve(self, request: BaseRequest, target: Target, raw_name: str) -> Response:
         """Check in the order of the Handle rules: credential, syntax of name and parameters, then the lookup."""
         inquiry = Inquiry("handle-json", self._desk.proxies.client(request))
-        asked, rights = Wanted(), ANONYMOUS
+        asked = Wanted()
+        rights: Rights | None = None
         try:
             rights = self._rights(request, inquiry)
             name = _name(raw_name)
@@ -89,7 +92,7 @@ class HandleJson:
                 self._desk.count(inquiry, UNSERVED, refused.outcome)
         return await _response(request, status, answer, asked, rights)
 
-    def _look_up(self, inquiry: Inquiry, name: str, asked: Wanted, rights: Rights) -> HandleAnswer:
+    def _look_up(self, inquiry: Inquiry, name: str, asked: Wanted, rights: Rights | None) -> HandleAnswer:
         """Look a name up, count it, and return the answer."""
         try:
             found = self._desk.find(name)
@@ -103,12 +106,12 @@ class HandleJson:
         else:
             answer = unresolved(name, found, do_not_refer=asked.do_not_refer)
         self._desk.count(inquiry, self._desk.prefix_of(name, found), outcome)
-        return answer
+        return replace(answer, links=links) if (links := link_of(found)) else answer
 
-    def _rights(self, request: BaseRequest, inquiry: Inquiry) -> Rights:
+    def _rights(self, request: BaseRequest, inquiry: Inquiry) -> Rights | None:
         authorization = request.headers.get("Authorization")
         if authorization is None:
-            return ANONYMOUS
+            return None
         try:
             return rights_of(authorization, inquiry.client, self._desk.open_reader(), self._desk.clock())
         except CredentialRefused as error:
@@ -131,12 +134,20 @@ def unresolved(name: str, found: Referral | Absent | Gone | Invalid, *, do_not_r
         message = "Empty handle invalid" if found.code == "empty" else found.message
         return _error_answer(form.INVALID_HANDLE, name, message)
     if isinstance(found, Gone):
-        return _error_answer(form.HANDLE_NOT_FOUND, name, "This identifier was withdrawn")
+        return _error_answer(form.HANDLE_NOT_FOUND, name, gone_message(found))
     if isinstance(found, Referral) and not do_not_refer:
         return HandleAnswer(form.REFERRAL, form.referral_body(name, sites_json(found.prefix)))
     if isinstance(found, Referral) or found.prefix is None:
         return _error_answer(form.NOT_RESPONSIBLE, name, "The prefix is not served here")
     return _error_answer(form.HANDLE_NOT_FOUND, name)
+
+
+def gone_message(gone: Gone) -> str:
+    """Say what is no more: the identifier, or everything below its prefix, for now or for good."""
+    if gone.record is not None:
+        instead = gone.record.instead
+        return f"This identifier was withdrawn: use {instead} instead" if instead else "This identifier was withdrawn"
+    return f"The prefix {gone.prefix.prefix} is {gone.prefix.state}"
 
 
 def _error_answer(code: int, name: str, message: str = "") -> HandleAnswer:
@@ -162,9 +173,11 @@ async def _asked(request: BaseRequest, target: Target, name: str) -> Wanted:
         raise _Refused(error.status, form.PROTOCOL_ERROR, str(error), name, "malformed") from error
 
 
-async def _response(request: BaseRequest, status: int, answer: HandleAnswer, asked: Wanted, rights: Rights) -> Response:
+async def _response(
+    request: BaseRequest, status: int, answer: HandleAnswer, asked: Wanted, rights: Rights | None
+) -> Response:
     """Dress an answer: indented or as JSONP if asked for, and never kept by others when a credential was used."""
-    headers = dict(form.FOUND_HEADERS if answer.etag else form.ERROR_HEADERS)
+    headers = dict(form.FOUND_HEADERS if answer.etag else form.ERROR_HEADERS) | dict(answer.links)
     body, etag = answer.body, answer.etag
     if status == 503:  # noqa: PLR2004 - Service Unavailable
         headers["Retry-After"] = "1"
@@ -172,7 +185,7 @@ async def _response(request: BaseRequest, status: int, answer: HandleAnswer, ask
         headers["WWW-Authenticate"] = 'Bearer realm="idnode"'
     if asked.pretty:
         body, etag = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2), etag and f"{etag}-pretty"
-    if rights.authenticated:
+    if rights is not None:
         headers["Cache-Control"] = "private, no-store"
     elif asked.callback:
         headers |= {"Content-Type": "application/javascript; charset=UTF-8", "X-Content-Type-Options": "nosniff"}

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import orjson
 from aiohttp.web import BaseRequest, Response
-from prometheus_client import CollectorRegistry, generate_latest
 
 from resolver.faces.desk import Desk
 from resolver.faces.exposition import CONTENT_TYPE, merged
 from resolver.faces.request_target import Target
+from resolver.metrics import Figures
 
 PATHS: Final = ("/livez", "/readyz", "/metrics")
 FILE_OCTETS_MAX: Final = 4 << 20
@@ -55,13 +55,13 @@ class Health:
         self,
         desk: Desk,
         process: str,
-        registry: CollectorRegistry,
+        figures: Figures,
         files: MetricFiles,
         writes_possible: Callable[[], Awaitable[bool]],
     ) -> None:
         self._desk = desk
         self._process = process
-        self._registry = registry
+        self._figures = figures
         self._files = files
         self._writes_possible = writes_possible
         self.draining = False
@@ -74,7 +74,7 @@ class Health:
             return _json(200, {"status": "alive"})
         if target.path == "/readyz":
             return await self._readiness()
-        return Response(body=self._exposition().encode(), headers={"Content-Type": CONTENT_TYPE})
+        return Response(body=(await self._exposition()).encode(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _readiness(self) -> Response:
         """Ready means: lookups can be answered. Writes and the follower are told of, and do not decide."""
@@ -90,8 +90,8 @@ class Health:
             body["replica"] = {"cursor": f"{cursor.xid} {cursor.seq}", "lag_s": self._files.lag_s()}
         return _json(200 if lookups else 503, body)
 
-    def _exposition(self) -> str:
-        own = (self._process, generate_latest(self._registry).decode())
+    async def _exposition(self) -> str:
+        own = (self._process, (await self._figures.exposition()).decode())
         return merged([own, *(found for found in self._files.read() if found[0] != self._process)])
 
 

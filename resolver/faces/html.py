@@ -58,6 +58,15 @@ def message_page(title: str, name: str, text: str) -> bytes:
     return page(title, f"<h1>{escape(title)}</h1><p>{escape(text)}</p><p><code>{escape(name)}</code></p>")
 
 
+def withdrawn_page(name: str, successor: str | None, path: str) -> bytes:
+    """Return the page of a withdrawn identifier, with the way to its successor if it has one."""
+    title, link = "Handle Withdrawn", ""
+    if successor is not None:
+        link = f'<p>Use <a href="{escape(path)}">{escape(successor)}</a> instead.</p>'
+    text = "This identifier was withdrawn and is not used again."
+    return page(title, f"<h1>{title}</h1><p>{text}</p><p><code>{escape(name)}</code></p>{link}")
+
+
 def redirect_page(location: str) -> bytes:
     """Return the body of a redirect, for readers that do not follow it."""
     target = escape(location)

@@ -1,4 +1,4 @@
-"""`POST /api/v1/lookup`: many identifiers in one request, each with its own outcome; public values only."""
+"""`POST /api/v1/lookup`: many identifiers in one request, each with its own outcome and what the caller may read."""
 
 import asyncio
 import re
@@ -14,9 +14,11 @@ from resolver.faces.client import Client
 from resolver.faces.desk import Desk, Inquiry, LookupsUnavailable, outcome_of
 from resolver.faces.handle_answer import JSON_TYPE
 from resolver.faces.problem import FieldError, problem
+from resolver.faces.reading_rights import CredentialRefused, Rights, rights_of
 from resolver.faces.referral_sites import sites_json
 from resolver.faces.reply import preflight
-from resolver.lookup import Answer, Found, Referral
+from resolver.faces.visible_values import all_visible
+from resolver.lookup import Answer, Found, Gone, Referral
 
 IDENTIFIERS_MAX: Final = 1_000
 PIECE_OCTETS: Final = 262_144
@@ -48,18 +50,27 @@ class LookupMany:
             refusal = problem(405, "method_not_allowed", f"{request.method} is not offered here", "Send a POST request")
             refusal.headers["Allow"] = _ALLOW
             return refusal
-        if self._desk.reader is None:
+        reader = self._desk.reader
+        if reader is None:
             return problem(503, "starting", "The replica is being built", "Try again in a moment", retry_after_s=1)
-        body = await _read(request)
-        return body if isinstance(body, Response) else await self._answer(request, body.identifiers)
-
-    async def _answer(self, request: BaseRequest, identifiers: list[str]) -> StreamResponse:
         client = self._desk.proxies.client(request)
+        try:
+            rights = rights_of(request.headers.get("Authorization"), client, reader, self._desk.clock())
+        except CredentialRefused as error:
+            refusal = problem(401, "token_invalid", str(error), "Send another token, or none to see public values")
+            refusal.headers["WWW-Authenticate"] = 'Bearer realm="idnode"'
+            return refusal
+        body = await _read(request)
+        return body if isinstance(body, Response) else await self._answer(request, client, body.identifiers, rights)
+
+    async def _answer(
+        self, request: BaseRequest, client: Client, identifiers: list[str], rights: Rights | None
+    ) -> StreamResponse:
         response: StreamResponse | None = None
         piece = bytearray(b'{"results":[')
         for at, text in enumerate(identifiers):
             piece += b"," if at else b""
-            piece += self._result(client, text)
+            piece += self._result(client, text, rights)
             if len(piece) > PIECE_OCTETS:
                 response = response or await _begun(request)
                 await response.write(bytes(piece))
@@ -72,25 +83,33 @@ class LookupMany:
         await response.write(bytes(piece))
         return response
 
-    def _result(self, client: Client, text: str) -> bytes:
+    def _result(self, client: Client, text: str, rights: Rights | None) -> bytes:
         inquiry = Inquiry("lookup", client)
         try:
             answer = self._desk.find(text)
         except LookupsUnavailable as error:
             return _member(text, "unavailable", b"error", _error("unavailable", str(error)))
-        result = _shown(text, answer)
+        result = _shown(text, answer, rights)
         self._desk.count(inquiry, self._desk.prefix_of(text, answer), outcome_of(answer))
         return result
 
 
-def _shown(text: str, answer: Answer | Invalid) -> bytes:
+def _shown(text: str, answer: Answer | Invalid, rights: Rights | None) -> bytes:
     if isinstance(answer, Found):
-        return _member(text, "found", b"values", answer.record.public_json)
+        values_json, withheld = all_visible(answer.record, answer.prefix, rights)
+        shown = _member(text, "found", b"values", values_json)
+        more: dict[str, Any] = {"withheld": withheld} if withheld else {}
+        if answer.alias is not None:
+            more |= {"alias": answer.alias, "record": answer.record.spelling}
+        return shown[:-1] + b"," + orjson.dumps(more)[1:] if more else shown
     if isinstance(answer, Referral):
         return _member(text, "referral", b"values", sites_json(answer.prefix))
     if isinstance(answer, Invalid):
         return _member(text, "invalid", b"error", _error(answer.code, answer.message, answer.suggestion))
-    return orjson.dumps({"identifier": text, "outcome": outcome_of(answer)})
+    result = {"identifier": text, "outcome": outcome_of(answer)}
+    if isinstance(answer, Gone) and answer.record is not None and answer.record.instead is not None:
+        result["successor"] = answer.record.instead
+    return orjson.dumps(result)
 
 
 def _member(text: str, outcome: str, name: bytes, octets: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""What a request's credential lets it read beyond the public values.
+"""What a request's credential lets it read beyond the public values: by its role, its enterprise, and grants.
 
 Bearer tokens are this node's own: the same token is accepted for writes on the same port, and whoever runs the node
 decides whether that port is reached over TLS, a terminating proxy or the loopback. Refusing them here would protect
@@ -10,11 +10,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from identifiers.changes import CredentialState, PrefixState
+from identifiers.changes import CredentialState, IdentityState, PrefixState, Role
+from identifiers.handle import parse_handle
+from identifiers.identifier import Invalid
+from identifiers.values import Value
+from identifiers.visibility import NOTHING_GRANTED, Granted, granted_in, is_readable
 from resolver.faces.client import Client
+from resolver.record import Record
 from resolver.replica_reader import ReplicaReader
 
-TOKEN_OCTETS_MAX: Final = 256
+TOKEN_OCTETS_MAX: Final = 1_024
+"""A session's token has about 350."""
+READING_SCOPE: Final = "read"
+"""What a narrowed token needs for anything beyond the public values."""
 _HANDLE_SCHEMES: Final = ("basic", "handle")
 
 
@@ -23,35 +31,73 @@ class CredentialRefused(Exception):  # noqa: N818 - names what happened to it
 
 
 @dataclass(frozen=True, slots=True)
-class Rights:
-    """Whom a credential stands for; None for a request without one."""
+class Access:
+    """What one reader may see of one record."""
 
-    credential: CredentialState | None = None
+    admin: bool = False
+    owner: bool = False
+    granted: Granted = NOTHING_GRANTED
 
     @property
-    def authenticated(self) -> bool:
-        """Whether there is a valid credential."""
-        return self.credential is not None
+    def privileged(self) -> bool:
+        """Whether values that are not public are the reader's to see, as far as their permissions go."""
+        return self.admin or self.owner
 
-    def may_read_all(self, prefix: PrefixState) -> bool:
-        """Say whether values that are not public may be shown: to administrators, and to the prefix's enterprise."""
-        if self.credential is None:
-            return False
-        if self.credential.role == "administrator":
-            return True
-        return self.credential.enterprise is not None and self.credential.enterprise == prefix.enterprise
+    def shows(self, value: Value) -> bool:
+        """Say whether a value may be shown."""
+        return is_readable(value, admin=self.admin, owner=self.owner, granted=self.granted)
 
 
-ANONYMOUS: Final = Rights()
+_PUBLIC_ONLY: Final = Access()
 
 
-def rights_of(authorization: str | None, client: Client, reader: ReplicaReader, now_s: float) -> Rights:
-    """Return the rights an `Authorization` header gives. Raises CredentialRefused; its text is for the client."""
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """Whom a credential stands for, as of an instant in seconds since 1970, and the replica that knows the grants."""
+
+    credential: CredentialState
+    identity: IdentityState | None
+    reader: ReplicaReader
+    now_s: float
+
+    def access(self, record: Record, prefix: PrefixState) -> Access:
+        """Return what may be seen of a record below a prefix."""
+        if self.credential.scopes is not None and READING_SCOPE not in self.credential.scopes:
+            return _PUBLIC_ONLY
+        owner = self._enterprise is not None and self._enterprise == prefix.enterprise
+        return Access(self._role == "administrator", owner, self._granted(record, prefix))
+
+    def _granted(self, record: Record, prefix: PrefixState) -> Granted:
+        name = parse_handle(record.spelling, exact_case=prefix.exact_case)
+        objects = [] if isinstance(name, Invalid) else [name.key]
+        if record.template is not None:
+            objects.append(record.template)
+        subjects = [self.credential.account, *(self.identity.groups if self.identity else ())]
+        if self._enterprise is not None:
+            subjects.append(self._enterprise)
+        states = self.reader.grants(subjects, objects)
+        return granted_in(states, enterprise=prefix.enterprise, right="read", now_s=self.now_s)
+
+    # What the account is now; the credential was written when it was issued.
+    @property
+    def _role(self) -> Role:
+        return self.identity.role if self.identity else self.credential.role
+
+    @property
+    def _enterprise(self) -> str | None:
+        return self.identity.enterprise if self.identity else self.credential.enterprise
+
+
+def rights_of(authorization: str | None, client: Client, reader: ReplicaReader, now_s: float) -> Rights | None:
+    """Return the rights an `Authorization` header gives, None without one that counts.
+
+    Raises CredentialRefused; its text is for the client.
+    """
     if authorization is None:
-        return ANONYMOUS
+        return None
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() in _HANDLE_SCHEMES and not client.secure:
-        return ANONYMOUS
+        return None
     if scheme.lower() != "bearer":
         raise CredentialRefused("This node takes credentials as Authorization: Bearer <token>")
     octets = token.strip().encode("utf-8", "surrogateescape")
@@ -60,7 +106,10 @@ def rights_of(authorization: str | None, client: Client, reader: ReplicaReader, 
     credential = reader.credential(hashlib.sha256(octets).hexdigest())
     if credential is None or credential.revoked or _expired(credential, now_s):
         raise CredentialRefused("The token is unknown, expired or revoked: ask the node's administrator for another")
-    return Rights(credential)
+    identity = reader.identity(credential.account)
+    if identity is not None and identity.state == "disabled":
+        raise CredentialRefused("The account of this token is disabled: ask the node's administrator")
+    return Rights(credential, identity, reader, now_s)
 
 
 def _expired(credential: CredentialState, now_s: float) -> bool:

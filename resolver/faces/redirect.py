@@ -13,10 +13,11 @@ from resolver.faces import handle_answer as form
 from resolver.faces import html
 from resolver.faces.body import BodyRefused, read_body
 from resolver.faces.desk import Desk, Inquiry, LookupsUnavailable, outcome_of
-from resolver.faces.handle_json import HandleAnswer, resolved, unresolved
+from resolver.faces.handle_json import HandleAnswer, gone_message, resolved, unresolved
 from resolver.faces.handle_query import BadParameter, Wanted, parameters_in_body
+from resolver.faces.link_header import link_of
 from resolver.faces.proxy_name import name_in_link
-from resolver.faces.reading_rights import ANONYMOUS
+from resolver.faces.reading_rights import CredentialRefused, Rights, rights_of
 from resolver.faces.referral_sites import site_addresses
 from resolver.faces.reply import Headers, accepts_only_json, preflight, reply
 from resolver.faces.request_target import BadTarget, Parameters, Target, decode_once
@@ -29,12 +30,16 @@ INDEX_DIGITS_MAX: Final = 10
 _ALLOW: Final = ", ".join(ALLOWED)
 _OPEN: Final = (*form.OPEN_TO_ALL, ("Access-Control-Expose-Headers", "Content-Length, ETag, Location"))
 _UNCACHED: Final = (("Cache-Control", "no-cache"), ("Vary", "Accept"), *_OPEN)
+_MORE: Final = {503: (("Retry-After", "1"),), 401: (("WWW-Authenticate", 'Bearer realm="idnode"'),)}
+"""Headers that belong to a status."""
 _ROBOTS: Final = b"User-agent: *\nDisallow: /api/\n"
+_PRIVATE: Final = (("Cache-Control", "private, no-store"),)
+_BEARER: Final = "bearer "
 _A_DAY: Final = ("Cache-Control", "max-age=86400")
 
 
 class Redirect:
-    """Serves every path that no other face has. Shows public values only, whoever asks."""
+    """Serves every path that no other face has. Redirects by public values only, whoever asks."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -69,26 +74,46 @@ class Redirect:
             return await self._answer(request, inquiry, name, parameters, as_json=as_json)
         except LookupsUnavailable as error:
             return await _problem(request, 503, form.TRY_AGAIN, f"No lookups now: {error}", as_json=as_json)
+        except CredentialRefused as error:
+            self._desk.count(inquiry, UNSERVED, "denied")
+            return await _problem(request, 401, form.AUTHENTICATION_FAILED, str(error), as_json=as_json)
+
+    def _rights(self, request: BaseRequest, inquiry: Inquiry) -> Rights | None:
+        """Return the rights of a bearer token. Others' credentials, a proxy's perhaps, are none of this face's."""
+        authorization = request.headers.get("Authorization", "")
+        if not authorization.lower().startswith(_BEARER):
+            return None
+        return rights_of(authorization, inquiry.client, self._desk.open_reader(), self._desk.clock())
 
     async def _answer(
         self, request: BaseRequest, inquiry: Inquiry, name: str, parameters: Parameters, *, as_json: bool
     ) -> Response:
+        rights = self._rights(request, inquiry)
         found = self._desk.find(name)
         if isinstance(found, Found):
-            response = await self._resolved(request, found, name, parameters, as_json=as_json)
+            response = await self._resolved(request, found, name, parameters, rights, as_json=as_json)
         else:
             response = await _unresolved(request, name, found, as_json=as_json)
+        response.headers.update(link_of(found))
         self._desk.count(inquiry, self._desk.prefix_of(name, found), outcome_of(found))
         return response
 
     async def _resolved(
-        self, request: BaseRequest, found: Found, name: str, parameters: Parameters, *, as_json: bool
+        self,
+        request: BaseRequest,
+        found: Found,
+        name: str,
+        parameters: Parameters,
+        rights: Rights | None,
+        *,
+        as_json: bool,
     ) -> Response:
         asked = _selection(parameters)
-        seen = visible(found.record, found.prefix, asked, ANONYMOUS)
+        seen = visible(found.record, found.prefix, asked, rights)
         if as_json:
-            return await _json(request, form.status_of(seen.code), resolved(name, seen))
-        life = self._life(found)
+            response = await _json(request, form.status_of(seen.code), resolved(name, seen))
+            return response if rights is None else _for_one(response)
+        life = _PRIVATE if rights is not None else self._life(found)
         shown = "noredirect" in parameters or parameters.first("action") == "showvalues"
         location = "" if shown else _location(found, asked, parameters.first("urlappend"))
         if location:
@@ -158,7 +183,9 @@ def _page_for(name: str, found: Referral | Absent | Gone | Invalid) -> bytes:
     if isinstance(found, Invalid):
         return html.message_page("Resolution Error", name, found.message)
     if isinstance(found, Gone):
-        return html.message_page("Handle Withdrawn", name, "This identifier was withdrawn and is not used again.")
+        if found.record is None:
+            return html.message_page(f"Prefix {found.prefix.state.title()}", name, f"{gone_message(found)}.")
+        return html.withdrawn_page(name, found.record.instead, found.record.location)
     if isinstance(found, Referral):
         return html.sites_page(name, found.prefix.prefix, site_addresses(found.prefix))
     if found.prefix is None:
@@ -172,9 +199,15 @@ async def _json(request: BaseRequest, status: int, answer: HandleAnswer) -> Resp
     return await reply(request, status, headers, answer.body, etag=answer.etag, compressible=answer.compressible)
 
 
+def _for_one(response: Response) -> Response:
+    """Let nobody keep what one credential opened."""
+    response.headers.update(_PRIVATE)
+    return response
+
+
 async def _problem(request: BaseRequest, status: int, code: int, message: str, *, as_json: bool) -> Response:
-    retry = (("Retry-After", "1"),) if status == 503 else ()  # noqa: PLR2004 - Service Unavailable
+    more = _MORE.get(status, ())
     if as_json:
-        return await reply(request, status, (*form.ERROR_HEADERS, *retry), form.error_body(code, None, message))
+        return await reply(request, status, (*form.ERROR_HEADERS, *more), form.error_body(code, None, message))
     page = html.message_page("Resolution Error", "", message)
-    return await reply(request, status, (*html.HEADERS, *_UNCACHED, *retry), page)
+    return await reply(request, status, (*html.HEADERS, *_UNCACHED, *more), page)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from identifiers.changes import PrefixState
-from identifiers.selection import is_private, publicly_readable, readable_by_administrators, select
+from identifiers.selection import is_private, publicly_readable, select
 from identifiers.value_json import values_to_json
 from identifiers.values import Value
 from resolver.faces.handle_answer import (
@@ -15,7 +15,7 @@ from resolver.faces.handle_answer import (
     VALUES_NOT_FOUND,
 )
 from resolver.faces.handle_query import Wanted
-from resolver.faces.reading_rights import Rights
+from resolver.faces.reading_rights import Access, Rights
 from resolver.record import Record
 
 
@@ -33,22 +33,33 @@ class Visible:
         return self.code not in (SUCCESS, VALUES_NOT_FOUND)
 
 
-def visible(record: Record, prefix: PrefixState, wanted: Wanted, rights: Rights) -> Visible:
-    """Decide. Values without a read bit never leave; where only public ones are asked for, no others seem to exist."""
-    public_only = not rights.authenticated if wanted.public_only is None else wanted.public_only
-    # A credential without the right, and no word about restricted values: the public ones, not a refusal.
-    unspoken = wanted.public_only is None and not rights.may_read_all(prefix)
-    if public_only or unspoken or not record.restricted:
+def visible(record: Record, prefix: PrefixState, wanted: Wanted, rights: Rights | None) -> Visible:
+    """Decide. Where only public values are asked for, no others seem to exist; `rights` None: without a credential."""
+    public_only = rights is None if wanted.public_only is None else wanted.public_only
+    if public_only or not record.restricted:
+        return _public_part(record, wanted)
+    access = rights.access(record, prefix) if rights is not None else Access()
+    # A credential without the right, and no word about restricted values: what it may see, not a refusal.
+    unspoken = wanted.public_only is None and not access.privileged
+    if unspoken and not access.granted:
         return _public_part(record, wanted)
     selected = select(record.values(), wanted.indexes, wanted.types)
-    if not selected:
-        return _showing(())
-    if any(map(is_private, selected)):
-        if rights.may_read_all(prefix):
-            return _showing(readable_by_administrators(selected))
-        return Visible(LACKS_RIGHT if rights.authenticated else AUTHENTICATION_NEEDED)
-    public = publicly_readable(selected)
-    return _showing(public) if public else Visible(ACCESS_DENIED)
+    shown = tuple(value for value in selected if access.shows(value))
+    if not selected or unspoken:
+        return _showing(shown)
+    if any(is_private(value) and not access.shows(value) for value in selected):
+        return Visible(LACKS_RIGHT if rights is not None else AUTHENTICATION_NEEDED)
+    return _showing(shown) if shown else Visible(ACCESS_DENIED)
+
+
+def all_visible(record: Record, prefix: PrefixState, rights: Rights | None) -> tuple[bytes, list[int]]:
+    """Return every value a credential opens, as a JSON array, and the indexes of those withheld."""
+    if not record.restricted:
+        return record.public_json, []
+    access = rights.access(record, prefix) if rights is not None else Access()
+    values = record.values()
+    shown = tuple(value for value in values if access.shows(value))
+    return values_to_json(shown), [value.index for value in values if not access.shows(value)]
 
 
 def _public_part(record: Record, wanted: Wanted) -> Visible:

@@ -32,6 +32,12 @@ class _Value(msgspec.Struct, frozen=True):
 
     type: str
     data: _Data
+    permissions: str = "1110"
+
+    @property
+    def is_reported(self) -> bool:
+        """Whether the value has a read bit; one of grade 3 leaves with a grant only, and reports have none."""
+        return "1" in (self.permissions[0], self.permissions[2])
 
 
 _values_decoder = msgspec.json.Decoder(list[_Value])
@@ -41,8 +47,8 @@ _NO_TEMPLATE: Final = Template()
 class T9:
     """Identifiers as rows. `default_template`, a template's code or identifier, is told where there is none.
 
-    A template is told by its own identifier: below the identifier's prefix, or below the reporter's if it is the
-    node's own.
+    A template is told by its own identifier. One without is told by its code: below the identifier's prefix, or below
+    the reporter's if it is the node's own.
     """
 
     name: Final = "T9"
@@ -113,6 +119,8 @@ class T9:
     def _metadata_id(self, state: IdentifierState, template: Template) -> str | None:
         if state.template is None:
             return self._default_template
+        if template.handle is not None:
+            return template.handle
         return f"{self._reporter if template.enterprise is None else state.prefix}/{TEMPLATE_SUFFIX}{state.template}"
 
 
@@ -128,7 +136,7 @@ def _add_master_data(data: dict[str, Any], state: IdentifierState, template: Tem
         return None
     texts: dict[str, str] = {}
     for value in _values_decoder.decode(state.values):
-        if value.data.format == "string" and isinstance(value.data.value, str):
+        if value.is_reported and value.data.format == "string" and isinstance(value.data.value, str):
             texts.setdefault(value.type, value.data.value)
     for column in MAPPED:
         text = unicodedata.normalize("NFC", texts.get(mapping.get(column, ""), "")).strip()

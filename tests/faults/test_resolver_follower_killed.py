@@ -10,6 +10,7 @@ import pytest
 
 from identifiers.changes import Change, Cursor
 from resolver.environment import ReplicaMissing
+from resolver.hot_table_reader import HotTableReader
 from resolver.lookup import Absent, Found, Gone, Lookup
 from resolver.replica_reader import ReplicaReader
 from tests.faults.follower_process import row_line
@@ -67,6 +68,23 @@ def _differences(rows: list[Change], directory: Path) -> list[str]:
     return different
 
 
+def _hot_differences(rows: list[Change], directory: Path) -> list[str]:
+    """Compare the hot table with the last rows, name by name."""
+    find = HotTableReader((directory / "current").resolve()).turn()
+    if find is None:
+        return ["there is no table"]
+    latest = {row.key: row for row in rows if row.kind == "identifier"}
+    different = []
+    for number in range(60):
+        row = latest.get(key := f"hdl:{PREFIX}/SN{number}")
+        entry = find(key.encode())
+        if (entry is None) is not (row is None or row.op == "withdraw") or (
+            entry is not None and row is not None and f'/{row.seq}"'.encode() not in entry
+        ):
+            different.append(f"SN{number}: {entry!r} for {row}")
+    return different
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_a_follower_killed_at_random_ends_equal_to_the_journal(seed: int, tmp_path: Path) -> None:
     chance = random.Random(seed)
@@ -101,6 +119,7 @@ async def test_a_follower_killed_at_random_ends_equal_to_the_journal(seed: int, 
     process = _start(journal, directory)
     try:
         await eventually(lambda: _reached(directory) == rows[-1].cursor, 20.0)
+        await eventually(lambda: not _hot_differences(rows, directory), 20.0)
     finally:
         process.kill()
         process.communicate()

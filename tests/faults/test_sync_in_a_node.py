@@ -35,6 +35,7 @@ async def test_what_is_registered_through_the_api_is_reported(tmp_path: Path) ->
             expected = {f"{PREFIX}/{n}" for n in range(20) if n != 3}
             await eventually(lambda: _same(collector, expected), 30)
             held = await collector.identifiers()
+            await eventually(lambda: _all_acknowledged(node))
             await eventually(lambda: _shown(node, 'idnode_sync_rows_total{process="sync"'))
     finally:
         collector.end()
@@ -43,6 +44,17 @@ async def test_what_is_registered_through_the_api_is_reported(tmp_path: Path) ->
 
 async def _same(collector: TopNodeProcess, expected: set[str]) -> bool:
     return set(await collector.live()) == expected
+
+
+async def _all_acknowledged(node: NodeProcess) -> bool:
+    """Whether the node's status tells that reporting is done."""
+    async with (
+        aiohttp.ClientSession(headers=node.authorization) as session,
+        session.get(node.url + "/api/v1/status") as answer,
+    ):
+        sync = (await answer.json())["more"]["sync"]
+    waiting = (sync["queue_rows"], sync["oldest_unacknowledged"], sync["halted"])
+    return bool(sync["acknowledged_at"]) and waiting == (0, None, [])
 
 
 async def _shown(node: NodeProcess, figure: str) -> bool:

@@ -33,6 +33,38 @@ def test_a_ready_node_shows_its_parts_and_ends_with_0(node: StandInNode) -> None
     ]
 
 
+def test_reporting_is_shown_with_its_oldest_row_and_every_halted_stream_on_a_line_of_its_own(node: StandInNode) -> None:
+    node.sync = {
+        "reporter": "88.118",
+        "acknowledged_at": "2030-01-01T00:00:00Z",
+        "oldest_unacknowledged": {"table": "T9", "scope": "88.118.8", "row": 2, "age_s": 3.25},
+        "oldest_unread": None,
+        "halted_streams": 2,
+        "halted": [
+            {"table": "T9", "scope": "88.118.8", "reason": "the sequence is not ours"},
+            {"table": "T9", "scope": "88.118.10", "reason": "refused"},
+        ],
+    }
+    lines = run_at(node, "status").out.splitlines()
+    assert lines[4] == (
+        "sync      reporter 88.118, acknowledged_at 2030-01-01T00:00:00Z, oldest_unacknowledged (table T9, "
+        "scope 88.118.8, row 2, age_s 3.25), oldest_unread -, halted_streams 2"
+    )
+    assert lines[-5:] == [
+        "",
+        "sync: halted",
+        "  table  scope      reason",
+        "  T9     88.118.8   the sequence is not ours",
+        "  T9     88.118.10  refused",
+    ]
+    assert json.loads(run_at(node, "status", "--json").out)["more"]["sync"] == node.sync
+
+
+def test_reporting_without_a_halted_stream_says_so(node: StandInNode) -> None:
+    node.sync = {"halted_streams": 0, "halted": []}
+    assert "sync      halted_streams 0, halted -" in run_at(node, "status").out.splitlines()
+
+
 def test_the_status_as_json_is_what_the_node_says(node: StandInNode) -> None:
     members = json.loads(run_at(node, "status", "--json").out)
     assert (members["condition"], members["replica"]) == ("ready", {"lag_s": 0.0})

@@ -27,7 +27,7 @@ async def context_on(dsn: str, socket: Path, now: datetime) -> AsyncIterator[Reg
     pool = await open_pool(dsn, connections_max=2)
     try:
         async with ReplicaBarrier(socket) as barrier:
-            yield RegistryContext(pool, barrier, clock=lambda: now)
+            yield RegistryContext(pool, barrier, bytes(32), clock=lambda: now)
     finally:
         pool.terminate()
 

@@ -222,7 +222,7 @@ async def test_concurrent_batches_and_single_writes_of_the_same_names_end_consis
 
 async def test_a_template_applies_to_every_line(api: Api) -> None:
     items = [{"index": 2000, "name": "GTIN", "type": "gtin14", "format": "gtin", "required": True}]
-    await api.admin("POST", "/api/v1/templates", {"code": "gtin", "name": "GTIN", "items": items})
+    await api.admin("POST", "/api/v1/templates", {"code": "gtin", "name": "GTIN", "items": items, "publish": True})
     good = {"identifier": "88.118.8/G1", "values": [{"index": 2000, "type": "gtin14", "data": "09521234567882"}]}
     bad = {"identifier": "88.118.8/G2", "values": [{"index": 2000, "type": "gtin14", "data": "09521234567881"}]}
     lines = await api.admin.batch([good, bad, good], "?template=gtin")

@@ -192,7 +192,7 @@ async def test_the_status_shows_database_journal_replica_counts_and_other_parts(
         while not status.get("replica", {}).get("connected"):
             status = (await api.admin("GET", "/api/v1/status")).json
     assert status["replica"] == {"connected": True, "position": "1/1"}
-    assert status["journal"]["changes_behind_replica"] == 3
+    assert status["journal"]["changes_behind_replica"] == 4
     assert status["counts"]["prefixes"] == 1
     assert int(status["database"]["version"].split(".")[0]) >= 15
     assert status["more"] == {"node": {"processes": 4}, "other": {"error": "node.json is not there"}}

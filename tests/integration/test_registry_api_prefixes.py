@@ -53,6 +53,8 @@ async def test_a_prefix_is_created_with_its_enterprise_and_both_are_in_the_journ
             "enterprise": made.json["enterprise"],
             "exact_case": False,
             "sites": [],
+            "hosting_state": "hosted",
+            "reason": "",
         },
     )
 
@@ -80,6 +82,8 @@ async def test_a_prefix_changes_state_hosting_name_and_sites(api: Api) -> None:
             "enterprise": routed.json["enterprise"],
             "exact_case": False,
             "sites": [SITE],
+            "hosting_state": "not_hosted",
+            "reason": "",
         },
     )
     assert (await api.admin("PATCH", path, {"state": "withdrawn"})).status == 200

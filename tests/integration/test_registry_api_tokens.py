@@ -35,6 +35,7 @@ async def test_a_token_is_shown_once_and_stored_as_a_hash_only(api: Api) -> None
         "account": made.json["account"],
         "role": "reader",
         "enterprise": None,
+        "scopes": None,
     }
 
 
@@ -66,6 +67,7 @@ async def test_credentials_follow_in_the_journal_without_the_secret(api: Api) ->
         "enterprise": enterprise,
         "expires_at": "2099-01-01T00:00:00.000Z",
         "revoked": False,
+        "scopes": None,
     }
     assert json.loads(created["after"]) == state
     assert json.loads(revoked["after"]) == {**state, "revoked": True}
@@ -96,6 +98,9 @@ async def test_an_expired_token_counts_no_more(api: Api) -> None:
     [
         ({"role": "king", "label": "x"}, "role"),
         ({"role": "reader"}, "label"),
+        ({"label": "x"}, "role"),
+        ({"role": "reader", "label": "x", "scopes": ["read", "everything"]}, "scopes[1]"),
+        ({"role": "reader", "label": "x", "scopes": []}, "scopes"),
         ({"role": "enterprise_administrator", "label": "x"}, "enterprise"),
         ({"role": "administrator", "label": "x", "enterprise": "ent_1"}, "enterprise"),
         ({"role": "reader", "label": "x", "enterprise": "ent_none"}, "enterprise"),
@@ -121,7 +126,9 @@ async def test_tokens_are_listed_in_pages(api: Api) -> None:
 
 async def test_the_first_change_of_a_new_registry_has_its_day_in_the_journal(api: Api) -> None:
     assert await api.context.pool.fetchval("SELECT count(*) FROM journal_default") == 0
-    assert await api.context.pool.fetchval("SELECT count(*) FROM journal") == 1
+    assert await api.context.pool.fetchval("SELECT string_agg(kind, ' ' ORDER BY seq) FROM journal") == (
+        "identity credential"
+    )
 
 
 async def test_the_first_administrator_is_made_once_and_again_when_none_is_left(api: Api) -> None:

@@ -1,5 +1,6 @@
-"""Who may do what, tried over the API: every route, as each kind of caller, on a thing of one enterprise."""
+"""Who may do what, tried over HTTP: every route, as every kind of caller, on a thing of one enterprise."""
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -7,116 +8,64 @@ from typing import Any
 import pytest
 
 from registry.api.routes import ROUTES
-from registry.api.routing import NDJSON, Route
 from registry.authority import AUTHORITY, ROLES, SCOPES, Action, Principal, Reach, authorise, check_reaches
 from registry.errors import Forbidden, Unauthenticated
-from tests.registry_api import VALUES, Api, Client, running_api
-
-CALLERS = ("administrator", "owner", "other enterprise", "own reader", "other reader", "free reader", "nobody")
-EVERYONE = set(CALLERS)
-KNOWN = EVERYONE - {"nobody"}
-ADMINISTRATOR = {"administrator"}
-WRITERS = {"administrator", "owner"}
-READERS = {"administrator", "owner", "own reader"}
-ENTERPRISES = {"administrator", "owner", "other enterprise"}
-
-ALLOWED: dict[tuple[str, str], set[str]] = {
-    ("PUT", "/api/v1/identifiers/{identifier}"): WRITERS,
-    ("GET", "/api/v1/identifiers/{identifier}"): KNOWN,  # of others' the public values
-    ("PATCH", "/api/v1/identifiers/{identifier}"): WRITERS,
-    ("DELETE", "/api/v1/identifiers/{identifier}"): WRITERS,
-    ("GET", "/api/v1/identifiers"): READERS,
-    ("POST", "/api/v1/identifiers:batch"): ENTERPRISES,  # lines below others' prefixes are rejected
-    ("POST", "/api/v1/prefixes"): ADMINISTRATOR,
-    ("GET", "/api/v1/prefixes"): KNOWN,  # each sees its own
-    ("GET", "/api/v1/prefixes/{prefix}"): READERS,
-    ("PATCH", "/api/v1/prefixes/{prefix}"): ADMINISTRATOR,
-    ("POST", "/api/v1/templates"): WRITERS,
-    ("GET", "/api/v1/templates"): KNOWN,  # each sees its own and the node's
-    ("GET", "/api/v1/templates/{code}"): READERS,
-    ("DELETE", "/api/v1/templates/{code}"): WRITERS,
-    ("POST", "/api/v1/tokens"): ADMINISTRATOR,
-    ("GET", "/api/v1/tokens"): ADMINISTRATOR,
-    ("DELETE", "/api/v1/tokens/{token}"): ADMINISTRATOR,
-    ("GET", "/api/v1/whoami"): KNOWN,
-    ("GET", "/api/v1/status"): ADMINISTRATOR,
-    ("GET", "/api/v1/openapi.json"): EVERYONE,
-    ("GET", "/api/v1/docs"): EVERYONE,
-}
+from registry.snms import routes as snms_routes
+from tests.integration.authorisation import snms_expected, snms_samples
+from tests.integration.authorisation.registry_expected import EXPECTED
+from tests.integration.authorisation.registry_samples import SAMPLES
+from tests.integration.authorisation.world import Caller, World, answers, differences
+from tests.registry_api import Api, running_api
 
 
 @pytest.fixture
 async def api(registry_database: str, tmp_path: Path) -> AsyncIterator[Api]:
-    async with running_api(registry_database, tmp_path) as running:
+    async with running_api(registry_database, tmp_path, national_link=True) as running:
         yield running
 
 
-async def callers(api: Api, mine: str, other: str) -> dict[str, Client]:
-    return {
-        "administrator": api.admin,
-        "owner": await api.holder("enterprise_administrator", mine),
-        "other enterprise": await api.holder("enterprise_administrator", other),
-        "own reader": await api.holder("reader", mine),
-        "other reader": await api.holder("reader", other),
-        "free reader": await api.holder("reader"),
-        "nobody": api.client(None),
-    }
+@pytest.fixture
+async def world(api: Api) -> World:
+    world = World(api)
+    await world.set_up()
+    return world
 
 
-class Sample:
-    """A request for each route, on things of the enterprise `mine`, fresh for each caller."""
-
-    def __init__(self, api: Api, mine: str) -> None:
-        self.api = api
-        self.mine = mine
-        self.number = 0
-
-    async def request(self, route: Route) -> tuple[str, dict[str, Any]]:
-        """Prepare what the route acts on, and return the path and what to send."""
-        self.number += 1
-        name, code = f"88.118.8/SN{self.number}", f"t{self.number}"
-        items = [{"index": 2000, "name": "n", "type": "n"}]
-        if "{identifier}" in route.path:
-            await self.api.admin("PUT", f"/api/v1/identifiers/{name}", {"values": VALUES})
-        if "{code}" in route.path:
-            body = {"code": code, "name": "T", "items": items, "enterprise": self.mine}
-            await self.api.admin("POST", "/api/v1/templates", body)
-        token = ""
-        if "{token}" in route.path:
-            token = (await self.api.admin("POST", "/api/v1/tokens", {"role": "reader", "label": "x"})).json["id"]
-        path = route.path.format(identifier=name, prefix="88.118.8", code=code, token=token)
-        bodies: dict[tuple[str, str], Any] = {
-            ("PUT", "/api/v1/identifiers/{identifier}"): {"values": []},
-            ("PATCH", "/api/v1/identifiers/{identifier}"): {"remove": [1]},
-            ("POST", "/api/v1/prefixes"): {"prefix": f"88.118.{100 + self.number}", "name": "x"},
-            ("PATCH", "/api/v1/prefixes/{prefix}"): {"name": "x"},
-            ("POST", "/api/v1/templates"): {"code": code, "name": "T", "items": items, "enterprise": self.mine},
-            ("POST", "/api/v1/tokens"): {"role": "reader", "label": "x"},
-        }
-        if route.request_type == NDJSON:
-            return path, {"data": b"", "headers": {"Content-Type": NDJSON}}
-        if route.path == "/api/v1/identifiers":
-            path += "?prefix=88.118.8"
-        return path, {"body": bodies.get((route.method, route.path))}
+def test_every_route_of_the_registry_has_its_expected_answers() -> None:
+    assert {(route.method, route.path) for route in ROUTES} == set(EXPECTED), "each route needs an entry"
+    assert set(SAMPLES) == set(EXPECTED), "each entry needs a request"
 
 
-async def test_every_route_lets_in_exactly_whom_it_should(api: Api) -> None:
-    mine, other = await api.prefix(), await api.prefix("88.118.9", "Valves")
-    clients, sample = await callers(api, mine, other), Sample(api, mine)
-    assert {(route.method, route.path) for route in ROUTES} == set(ALLOWED), "each route needs an entry above"
-    wrong = []
-    for route in ROUTES:
-        for caller, client in clients.items():
-            path, sent = await sample.request(route)
-            reply = await client(route.method, path, **sent)
-            allowed = caller in ALLOWED[route.method, route.path]
-            expected = "success" if allowed else "401" if caller == "nobody" else "403"
-            found = "success" if reply.status < 300 else str(reply.status)
-            if found != expected:
-                wrong.append(
-                    f"{caller}: {route.method} {route.path} gave {reply.status}, not {expected}: {reply.body!r}"
-                )
+async def test_every_route_lets_in_exactly_whom_it_should(world: World) -> None:
+    found = await answers(world, SAMPLES, registry_answer)
+    wrong = differences(EXPECTED, found)
     assert not wrong, "\n".join(wrong)
+
+
+def test_every_snms_call_has_its_expected_answers() -> None:
+    assert {(route.method, route.path) for route in snms_routes.ROUTES} == set(snms_expected.EXPECTED)
+    assert set(snms_samples.SAMPLES) == set(snms_expected.EXPECTED), "each entry needs a request"
+
+
+async def test_every_snms_call_lets_in_exactly_whom_it_should(world: World) -> None:
+    found = await answers(world, snms_samples.SAMPLES, snms_answer)
+    wrong = differences(snms_expected.EXPECTED, found)
+    assert not wrong, "\n".join(wrong)
+
+
+def snms_answer(caller: Caller, status: int, body: bytes) -> str:
+    """Do as `registry_answer` for the envelope; a file that is given has none."""
+    if status != 200:
+        return "?"
+    said = json.loads(body)["status"] if body.startswith(b"{") else 1
+    return {1: "+", -1 if caller.role is None else -3: "-"}.get(said, "?")
+
+
+def registry_answer(caller: Caller, status: int, _: bytes) -> str:
+    """Tell a request that was carried out from one that was refused, and both from a fault of the test."""
+    if status < 300:
+        return "+"
+    return "-" if status == (401 if caller.role is None else 403) else "?"
 
 
 async def test_head_is_as_guarded_as_get(api: Api) -> None:

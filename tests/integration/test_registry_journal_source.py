@@ -122,7 +122,7 @@ async def test_a_snapshot_and_the_changes_behind_it_are_the_exact_state_under_co
         assert f"hdl:{PREFIXES[0]}/SLOW" in truth
 
 
-async def test_a_snapshot_holds_prefixes_then_credentials_then_identifiers_with_the_journal_s_own_octets(
+async def test_a_snapshot_holds_prefixes_accounts_credentials_then_identifiers_with_the_journal_s_own_octets(
     registry_database: str,
 ) -> None:
     async with registry(registry_database) as (pool, source):
@@ -136,7 +136,7 @@ async def test_a_snapshot_holds_prefixes_then_credentials_then_identifiers_with_
                 )
                 for _ in range(2)
             ]
-            await accounts.revoke(connection, "acc_test", datetime.now(UTC), issued[0][0].id)
+            await accounts.revoke(connection, ADMIN, datetime.now(UTC), issued[0][0].id)
         journal = Mirror()
         await journal.follow(source, START)
         async with source.snapshot() as snapshot:
@@ -144,7 +144,7 @@ async def test_a_snapshot_holds_prefixes_then_credentials_then_identifiers_with_
             assert snapshot.epoch == await source.epoch()
             assert {change.cursor for change in changes} == {snapshot.cursor}
     kinds = [change.kind for change in changes]
-    assert kinds == ["prefix"] * 2 + ["credential"] + ["identifier"] * 3
+    assert kinds == ["prefix"] * 2 + ["identity"] * 2 + ["credential"] + ["identifier"] * 3
     for change in changes:
         assert change.after == journal.states[change.kind, change.key]
         assert change.op == "create"

@@ -1,14 +1,19 @@
 """Migrations: a fresh database, a repeated run, a changed file, two processes at once."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
 import pytest
 
+from registry.authority import Principal
 from registry.migrate import MIGRATIONS, MigrationError, migrate, read_migrations
+from registry.service.accounts import authenticate
+from registry.tables import accounts
 
 
 @asynccontextmanager
@@ -83,3 +88,23 @@ def test_names_that_give_no_order_are_refused(tmp_path: Path, names: list[str], 
         (tmp_path / name).write_text("SELECT 1;")
     with pytest.raises(MigrationError, match=reason):
         read_migrations(tmp_path)
+
+
+async def test_accounts_and_tokens_made_before_they_had_kinds_and_states_count_on(
+    database: str, tmp_path: Path
+) -> None:
+    for migration in MIGRATIONS.glob("000[1-7]_*.sql"):
+        (tmp_path / migration.name).write_text(migration.read_text())
+    async with connection(database) as opened:
+        await migrate(opened, directory=tmp_path)
+        await opened.execute(
+            "INSERT INTO accounts (id, role, created_at) VALUES ('acc_1', 'administrator', '2026-01-01');"
+            "INSERT INTO api_tokens (id, account_id, token_sha256, label, created_at) "
+            f"VALUES ('tok_1', 'acc_1', '\\x{hashlib.sha256(b'idn_old').hexdigest()}', 'x', '2026-01-01')"
+        )
+        await migrate(opened)
+        account = await accounts.account(opened, "acc_1")
+        principal = await authenticate(opened, "idn_old", datetime.now(UTC))
+    assert account is not None
+    assert (account.kind, account.state, account.updated_at) == ("token", "active", account.created_at)
+    assert principal == Principal("acc_1", "administrator", None, None)

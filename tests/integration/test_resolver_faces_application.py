@@ -14,6 +14,7 @@ from resolver.faces.application import make_application
 from resolver.faces.client import Client, TrustedProxies
 from resolver.faces.desk import Desk
 from resolver.faces.health import Health, MetricFiles
+from resolver.metrics import Figures
 from resolver.registry_proxy import RegistryProxy
 from resolver.replica_reader import ReplicaReader
 from tests.integration.running_worker import PREFIX, examples, fill
@@ -33,7 +34,7 @@ async def address(tmp_path: Path) -> AsyncIterator[str]:
     reader = ReplicaReader(tmp_path / "replica")
     desk.serve_from(reader)
     async with RegistryProxy(tmp_path / "registry.sock", desk.proxies) as proxy:
-        health = Health(desk, "test", CollectorRegistry(), MetricFiles(tmp_path), proxy.writes_possible)
+        health = Health(desk, "test", Figures(CollectorRegistry()), MetricFiles(tmp_path), proxy.writes_possible)
         runner = web.AppRunner(make_application(desk, health, proxy))
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)

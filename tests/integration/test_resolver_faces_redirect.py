@@ -98,14 +98,31 @@ async def test_parameters_may_be_separated_by_semicolons(worker: Worker) -> None
     assert (await worker.ask(f"/{PREFIX}/SN1?auth=true;noredirect"))[0] == 200
 
 
-async def test_only_public_values_are_shown_whoever_asks(worker: Worker) -> None:
-    credential = {"Authorization": "Bearer administrator"}
-    for headers in (BROWSER, JSON):
-        status, _, body = await worker.ask(f"/{PREFIX}/MIXED?publicOnly=false", headers=headers | credential)
+async def test_without_a_token_only_public_values_are_shown(worker: Worker) -> None:
+    for headers in (BROWSER, JSON, BROWSER | {"Authorization": "Basic MzAwOng6eQ=="}):
+        status, _, body = await worker.ask(f"/{PREFIX}/MIXED?publicOnly=false", headers=headers)
         assert status == 200
         assert b"for all" in body
         assert b"for administrators" not in body
         assert b"for nobody" not in body
+
+
+async def test_a_token_shows_what_it_opens_and_nobody_may_keep_that(worker: Worker) -> None:
+    credential = {"Authorization": "Bearer administrator"}
+    for headers in (BROWSER, JSON):
+        status, answered, body = await worker.ask(f"/{PREFIX}/MIXED", headers=headers | credential)
+        assert (status, answered["Cache-Control"]) == (200, "private, no-store")
+        assert b"for administrators" in body
+        assert b"for nobody" not in body
+
+
+@pytest.mark.parametrize("token", ["revoked", "expired", "invented"])
+async def test_a_token_that_proves_nothing_is_refused(worker: Worker, token: str) -> None:
+    for headers in (BROWSER, JSON):
+        refused = {"Authorization": f"Bearer {token}"}
+        status, answered, body = await worker.ask(f"/{PREFIX}/SN1", headers=headers | refused)
+        assert (status, answered["WWW-Authenticate"]) == (401, 'Bearer realm="idnode"')
+        assert b"Pump" not in body
 
 
 async def test_json_is_given_to_those_who_take_nothing_else(worker: Worker) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import resource
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from identifiers.changes import START, Cursor
 from resolver.environment import MapLimits
 from resolver.follower import Follower
 from resolver.follower_states import State
+from resolver.hot_table import KEY_AT
+from resolver.hot_table_reader import HotTableReader
 from resolver.lookup import Absent, Found, Gone, Lookup
 from resolver.pace import Pace
 from resolver.replica_reader import ReplicaReader
@@ -28,19 +30,27 @@ SMALL = MapLimits(1 << 20, 1 << 26)
 class Running:
     """A follower at work, with what it announced and counted."""
 
-    def __init__(self, journal: MemoryJournal, directory: Path, pace: Pace, limits: MapLimits) -> None:
+    def __init__(
+        self, journal: MemoryJournal, directory: Path, pace: Pace, limits: MapLimits, *, hot_table: bool
+    ) -> None:
         self.registry = CollectorRegistry()
         self.announced: list[Cursor] = []
         self.woken = asyncio.Event()
         self.follower = Follower(
             journal,
             directory,
-            self.announced.append,
+            self.announce,
             woken=self.woken,
             pace=pace,
             map_limits=limits,
+            hot_table=hot_table,
             registry=self.registry,
         )
+        self.on_announcement: Callable[[], None] = lambda: None
+
+    def announce(self, cursor: Cursor) -> None:
+        self.announced.append(cursor)
+        self.on_announcement()
 
     def metric(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(name, labels) or 0.0
@@ -51,9 +61,9 @@ class Running:
 
 @asynccontextmanager
 async def following(
-    journal: MemoryJournal, directory: Path, pace: Pace = QUICK, limits: MapLimits = SMALL
+    journal: MemoryJournal, directory: Path, pace: Pace = QUICK, limits: MapLimits = SMALL, *, hot_table: bool = True
 ) -> AsyncIterator[Running]:
-    running = Running(journal, directory, pace, limits)
+    running = Running(journal, directory, pace, limits, hot_table=hot_table)
     task = asyncio.create_task(running.follower.run())
     try:
         yield running
@@ -301,3 +311,80 @@ async def test_a_full_disk_is_waited_out(
         await running.reached(last)
     assert found(tmp_path, "large49") == "Found"
     assert journal.snapshots == 1
+
+
+def hot(reader: HotTableReader, suffix: str) -> bytes | None:
+    """Return what the hot table has for a name behind the prefix."""
+    key = f"hdl:{PREFIX}/{suffix}".encode()
+    find = reader.turn()
+    entry = find(key) if find else None
+    return entry and entry[KEY_AT + len(key) :]
+
+
+async def test_a_hot_table_is_filled_shown_and_changed_before_a_change_is_announced(
+    journal: MemoryJournal, tmp_path: Path
+) -> None:
+    async with following(journal, tmp_path) as running:
+        await eventually(lambda: running.metric("idnode_hot_table_state", state="live") == 1)
+        assert running.metric("idnode_hot_table_entries") == 7
+        reader = HotTableReader((tmp_path / "current").resolve())
+        at_announcement: list[bytes | None] = []
+        running.on_announcement = lambda: at_announcement.append(hot(reader, "SN1"))
+        for number in range(20):
+            await running.reached(journal.add("SN1", url(f"https://example.com/{number}")))
+            assert f'com/{number}"'.encode() in (at_announcement[-1] or b"")
+        await running.reached(journal.add("SN1", state="withdrawn"))
+        assert at_announcement[-1] is None
+        await eventually(lambda: running.metric("idnode_hot_table_entries") == 6)
+        assert running.metric("idnode_hot_table_garbage_octets") > 0
+
+
+async def test_a_hot_table_outlives_its_follower_unless_it_is_not_wanted_any_more(
+    journal: MemoryJournal, tmp_path: Path
+) -> None:
+    async with following(journal, tmp_path) as running:
+        await eventually(lambda: running.metric("idnode_hot_table_state", state="live") == 1)
+    reader = HotTableReader((tmp_path / "current").resolve())
+    link = (tmp_path / "current" / "hot").readlink()
+    async with following(journal, tmp_path) as running:
+        await running.reached(journal.add("SN1", url("https://example.com/new")))
+        assert b"/new" in (hot(reader, "SN1") or b"")
+        assert (tmp_path / "current" / "hot").readlink() == link
+    async with following(journal, tmp_path, hot_table=False) as running:
+        await running.reached(journal.rows[-1].cursor)
+        assert hot(reader, "SN1") is None
+        assert not list((tmp_path / "current").resolve().glob("hot*"))
+        assert running.metric("idnode_hot_table_state", state="off") == 1
+
+
+async def test_a_hot_table_is_filled_while_changes_keep_coming(
+    journal: MemoryJournal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("resolver.hot_table_writer.SLICE_RECORDS", 20)
+    for number in range(1_000):
+        journal.add(f"bulk{number}", url("https://example.com/old"))
+    async with following(journal, tmp_path, Pace(batch_changes=10, ahead_changes=5, poll_s=0.01)) as running:
+        await running.reached(journal.rows[-1].cursor)
+        for number in range(0, 1_000, 7):
+            last = journal.add(f"bulk{number}", url("https://example.com/new"))
+        await running.reached(last)
+        await eventually(lambda: running.metric("idnode_hot_table_state", state="live") == 1)
+        reader = HotTableReader((tmp_path / "current").resolve())
+        for number in range(1_000):
+            expected = b"/old" if number % 7 else b"/new"
+            assert expected in (hot(reader, f"BULK{number}") or b""), number
+
+
+async def test_a_hot_table_without_room_holds_nothing_up(
+    journal: MemoryJournal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", refuse)
+    async with following(journal, tmp_path) as running:
+        await eventually(lambda: "the hot table" in caplog.text)
+        await running.reached(journal.add("SN7"))
+        assert running.metric("idnode_hot_table_state", state="off") == 1
+        assert running.metric("idnode_follower_failures_total", what="replica") == 0
+    assert found(tmp_path, "SN7") == "Found"

@@ -50,6 +50,66 @@ async def test_a_request_arrives_as_it_was_sent_and_its_answer_as_it_was_made(wo
     assert told["headers"]["If-Match"] == '"3"'
 
 
+async def test_a_short_registration_arrives_as_it_was_sent_too(worker: Worker) -> None:
+    target = "/api/v1/identifiers/88.118.8%2Fa//b;c+d/../e?x=%zz"
+    sent = {"If-Match": '"3"', "X-Idnode-Peer": "192.0.2.99", "Connection": "X-Secret", "X-Secret": "1"}
+    async with registry(worker.settings.registry_socket, _echo):
+        status, headers, body = await worker.ask(target, method="PUT", data=b"12345", headers=sent)
+    told = json.loads(body)
+    assert (status, headers["X-Of-The-Registry"]) == (207, "yes")
+    assert (told["method"], told["target"], told["body"]) == ("PUT", target, 5)
+    assert (told["headers"]["If-Match"], told["headers"]["X-Idnode-Peer"]) == ('"3"', "127.0.0.1")
+    assert "X-Secret" not in told["headers"]
+
+
+async def test_short_registrations_share_a_connection_and_outlive_the_registry(worker: Worker) -> None:
+    seen: set[object] = set()
+
+    async def remembers(request: web.Request) -> web.StreamResponse:
+        seen.add(request.transport)
+        return await _echo(request)
+
+    for _ in range(2):
+        async with registry(worker.settings.registry_socket, remembers):
+            for _ in range(3):
+                status, _, body = await worker.ask("/api/v1/identifiers/88.118.8/a", method="PUT", data=b"{}")
+                assert (status, json.loads(body)["body"]) == (207, 2)
+        assert (await worker.ask("/api/v1/identifiers/88.118.8/a", method="PUT", data=b"{}"))[0] == 503
+    assert len(seen) == 2
+
+
+async def test_an_answer_to_a_short_registration_may_be_chunked_or_empty(worker: Worker) -> None:
+    async def chunked(request: web.Request) -> web.StreamResponse:
+        await request.read()
+        if request.path.endswith("empty"):
+            return web.Response(status=204)
+        response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        for piece in (b"in ", b"pieces"):
+            await response.write(piece)
+        return response
+
+    async with registry(worker.settings.registry_socket, chunked):
+        assert (await worker.ask("/api/v1/identifiers/a", method="PUT", data=b"{}"))[::2] == (200, b"in pieces")
+        assert (await worker.ask("/api/v1/identifiers/empty", method="PUT", data=b"{}"))[::2] == (204, b"")
+        assert (await worker.ask("/api/v1/identifiers/a", method="PUT", data=b"{}"))[::2] == (200, b"in pieces")
+
+
+async def test_a_registry_that_speaks_nonsense_is_no_answer(worker: Worker) -> None:
+    async def nonsense(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"{}")
+        writer.write(b"nonsense\r\n\r\n")
+        await writer.drain()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_unix_server(nonsense, worker.settings.registry_socket)
+    async with server:
+        status, _, body = await worker.ask("/api/v1/identifiers/a", method="PUT", data=b"{}")
+    assert (status, json.loads(body)["code"]) == (503, "registry_interrupted")
+
+
 async def test_a_number_sign_stays_in_the_target(worker: Worker) -> None:
     async with registry(worker.settings.registry_socket, _echo):
         answer = await worker.ask_raw(b"GET /api/v1/a#b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
@@ -80,6 +140,15 @@ async def test_without_a_registry_writes_are_503_and_come_back(worker: Worker) -
     async with registry(worker.settings.registry_socket, _echo):
         assert (await worker.ask("/api/v1/prefixes", method="POST", data=b"{}"))[0] == 207
     assert (await worker.ask("/api/v1/prefixes"))[0] == 503
+
+
+async def test_without_a_registry_the_snms_calls_get_their_own_envelope(worker: Worker) -> None:
+    for path in ("/identityv2/data", "/identity/token", "/snms/api/file/upload"):
+        status, headers, body = await worker.ask(path, method="POST", data=b"{}")
+        assert (status, headers["Retry-After"]) == (503, "1")
+        assert json.loads(body) == {"message": "系统繁忙", "status": -4, "data": None}
+    async with registry(worker.settings.registry_socket, _echo):
+        assert (await worker.ask("/identityv2/data", method="POST", data=b"{}"))[0] == 207
 
 
 async def test_a_registry_that_ends_before_it_answers_is_told_apart(worker: Worker) -> None:

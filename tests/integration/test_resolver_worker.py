@@ -184,6 +184,52 @@ async def test_a_directory_that_takes_no_figures_stops_nothing(
     writer.close()
 
 
+SECRET = b"s3cret"
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        SECRET + b"\r\n\r\n",
+        b"GET /api/handles/88.118.8/" + SECRET + b"\xff\x00 HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /livez HTTP/9.9\r\nHost: a\r\nX: " + SECRET + b"\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: a\r\nAuthorization Bearer " + SECRET + b"\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + SECRET + b"\x00\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: a\r\nCookie: " + SECRET + b"x" * 9_000 + b"\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: a\r\nContent-Length: " + SECRET + b"\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00" + SECRET + b"\r\n\r\n",
+    ],
+    ids=["word", "path", "version", "no_colon", "zero", "long_line", "length", "tls"],
+)
+async def test_what_is_no_http_is_refused_without_being_quoted_and_without_naming_our_software(
+    tmp_path: Path, writer: ReplicaWriter, octets: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(tmp_path) as worker:
+        answer = await worker.ask_raw(octets)
+        head, _, body = answer.partition(b"\r\n\r\n")
+        fields = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:])
+        assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+        assert json.loads(body)["responseCode"] == 4
+        assert int(fields[b"Content-Length"]) == len(body)
+        assert (fields[b"Connection"], b"Server" in fields, b"Date" in fields) == (b"close", False, True)
+        assert SECRET not in answer
+        assert SECRET.decode() not in caplog.text
+        assert (await worker.ask("/livez"))[0] == 200
+    writer.close()
+
+
+async def test_a_connection_ends_with_what_cannot_be_read(tmp_path: Path, writer: ReplicaWriter) -> None:
+    async with running(tmp_path) as worker:
+        reader, stream = await asyncio.open_connection("127.0.0.1", worker.port)
+        stream.write(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert (await asyncio.wait_for(reader.readuntil(b"alive"), 10.0)).startswith(b"HTTP/1.1 200 OK\r\n")
+        stream.write(b"?\r\n\r\n" + b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+        rest = await asyncio.wait_for(reader.read(), 10.0)
+        assert (rest.count(b"HTTP/1.1 "), rest.count(b"HTTP/1.1 400 ")) == (1, 1)
+        stream.close()
+    writer.close()
+
+
 async def test_draining_finishes_what_is_under_way_and_takes_nothing_new(tmp_path: Path, writer: ReplicaWriter) -> None:
     arrived, go_on = asyncio.Event(), asyncio.Event()
 

@@ -5,10 +5,9 @@ import signal
 from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner, Result
 
-from sync.commands import register
+from node.cli import app
 from tests.support import eventually
 from tests.sync_reporting import Source, TopNodeProcess, reporting, reporting_settings, top_node
 
@@ -16,8 +15,6 @@ SCOPE = "88.118.8"
 
 
 def run(*arguments: str) -> Result:
-    app = typer.Typer()
-    register(app)
     return CliRunner().invoke(app, list(arguments))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from node.cli import app
+from node.command_table import LazyCommand
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "commands.md"
 SECTION = re.compile(r"^## `(?P<command>idnode[a-z -]*)`\n(?P<body>.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
@@ -17,6 +18,7 @@ ROOT = "idnode"
 
 def commands(command: Any, name: str = ROOT) -> Iterator[tuple[str, Any]]:
     """Yield the program itself and whatever can be run, by the whole name; a group alone only shows its help."""
+    command = command.loaded() if isinstance(command, LazyCommand) else command
     children = getattr(command, "commands", {})
     if not children or name == ROOT:
         yield name, command

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 import registry.api.problems  # noqa: F401 - defines two more classes of RegistryError
+from identifiers.changes import PrefixStateName
 from identifiers.identifier import InvalidCode
 from registry.errors import InvalidFields, RegistryError
 from resolver.faces import handle_answer
@@ -20,7 +21,9 @@ CODE = re.compile(r"`([a-z0-9_]+)`")
 ROW_CODE_AT = {"Rejection": 2, "reject": 1, "_reject_all": 2}
 FILE_CODE_AT = {"Reject": 3, "_id_reject": 2, "_UnfitError": 2}
 STATUS_AND_CODE_AT = {"_error": (1, 2), "_Refused": (0, 1), "_problem": (1, 2)}
-TAKEN_OVER_STATES = {"prefix_{prefix.state}": {"prefix_suspended", "prefix_withdrawn"}}
+TAKEN_OVER_STATES = {
+    "prefix_{prefix.state}": {f"prefix_{state}" for state in get_args(PrefixStateName) if state != "active"}
+}
 LINK_TO_WITHDRAWN = 410
 """On links alone, beside the code's own 404."""
 
@@ -140,6 +143,17 @@ def statuses(expression: ast.expr) -> set[int]:
     return {number} if number is not None else body_statuses()
 
 
+def worker_codes() -> Iterator[tuple[str, set[int]]]:
+    """Yield the codes that workers answer by themselves, with their statuses."""
+    for call in calls("resolver"):
+        if call.name == "problem":
+            yield from ((code, statuses(call.arguments[0])) for code in texts(call, call.arguments[1]))
+        elif call.name == "_refusal" and call.path.name == "registry_proxy.py":
+            yield from ((code, {503}) for code in texts(call, call.arguments[1]))
+        elif call.name == "_error" and call.path.name == "lookup_many.py":
+            yield from ((code, {200}) for code in texts(call, call.arguments[0]))
+
+
 def problem_codes() -> dict[str, set[int]]:
     found: dict[str, set[int]] = defaultdict(set)
     status_of = {one.__name__: one.status for one in refusals()}
@@ -148,13 +162,8 @@ def problem_codes() -> dict[str, set[int]]:
         if status is not None and call.arguments:
             for code in texts(call, call.arguments[0]):
                 found[code].add(status)
-    for call in calls("resolver"):
-        if call.name == "problem":
-            for code in texts(call, call.arguments[1]):
-                found[code] |= statuses(call.arguments[0])
-        elif call.name == "_error" and call.path.name == "lookup_many.py":
-            for code in texts(call, call.arguments[0]):
-                found[code].add(200)
+    for code, answered in worker_codes():
+        found[code] |= answered
     return dict(found)
 
 

@@ -3,13 +3,14 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from identifiers import batch_line
-from identifiers.batch_line import decode_row, render_row
-from identifiers.value_json import values_to_json
+from identifiers.batch_line import decode_plain_body, decode_row, render_row
+from identifiers.value_json import decode_json, decode_values, values_to_json
 from identifiers.values import RECORD_OCTETS_MAX, Value, ValuesError
 from tests.unit.identifier_values import records
 
@@ -181,3 +182,63 @@ def test_octets_that_are_no_utf8_are_refused_like_any_bad_line(octets: bytes) ->
             decode_row(line)
         with pytest.raises(ValuesError):
             render_row(line, timestamp=1_700_000_000)
+
+
+def careful(body: bytes) -> tuple[tuple[Value, ...], str | None] | None:
+    """Read a registration as the API reads what is not plain; None for what it refuses."""
+    try:
+        decoded = decode_json(body)
+        shaped = msgspec.convert(decoded, _Registration)
+        return decode_values(shaped.values), shaped.template
+    except (ValuesError, msgspec.ValidationError):
+        return None
+
+
+class _Registration(msgspec.Struct, forbid_unknown_fields=True):
+    values: list[Any]
+    template: str | None = None
+
+
+templates = st.one_of(st.none(), st.just("null"), strings.map(json.dumps), scalars.map(json.dumps))
+
+
+def body_text(values: list[str], template: str | None, more: str) -> bytes:
+    named = "" if template is None else f',"template":{template}'
+    return f'{{"values":[{",".join(values)}]{named}{more}}}'.encode(errors="surrogatepass")
+
+
+bodies = st.builds(
+    body_text, st.lists(objects(value_members()), max_size=3), templates, st.sampled_from(["", ',"x":1'])
+)
+
+
+@given(bodies)
+def test_what_the_quick_reading_of_a_registration_takes_the_careful_one_reads_alike(body: bytes) -> None:
+    quick = decode_plain_body(body)
+    if quick is not None:
+        assert quick == careful(body)
+
+
+def test_plain_registrations_are_read_quickly() -> None:
+    values = b'[{"index":1,"type":"URL","data":"x"},{"index":2,"type":"a","data":"\\"","permissions":"1100","ttl":5}]'
+    expected = (Value(1, "URL", b"x"), Value(2, "a", b'"', permissions=0b1100, ttl=5))
+    for template, code in ((b"", None), (b',"template":null', None), (b',"template":"t"', "t")):
+        assert decode_plain_body(b'{"values":' + values + template + b"}") == (expected, code)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"values":[],"values":[]}',
+        b'{"values":[],"other":1}',
+        b'{"values":[],"template":1}',
+        b'{"values":[{"index":1,"type":"HS_SITE","data":"x"}]}',
+        b'{"values":[{"index":2,"type":"a","data":"x"},{"index":1,"type":"a","data":"x"}]}',
+        b'{"values":[{"index":1,"type":"a","data":"\\\\"}]}',
+        b'{"values":[',
+        b"\xff",
+        b"",
+    ],
+)
+def test_everything_else_is_left_to_the_careful_reading(body: bytes) -> None:
+    assert decode_plain_body(body) is None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from identifiers.selection import is_private, is_public, publicly_readable, readable_by_administrators, select
+from identifiers.selection import is_private, publicly_readable, select
 from identifiers.values import Value
 
 RECORD = (
@@ -34,11 +34,9 @@ def test_values_are_selected_by_index_or_type(indexes: list[int], types: list[st
     assert [value.index for value in select(RECORD, indexes, types)] == expected
 
 
-def test_values_without_a_read_bit_are_for_nobody() -> None:
+def test_public_private_and_hidden_values_are_told_apart() -> None:
     public, private, hidden = Value(1, "A", b"", 0b0010), Value(2, "A", b"", 0b1000), Value(3, "A", b"", 0b0101)
     record = (public, private, hidden)
     assert publicly_readable(record) == (public,)
-    assert readable_by_administrators(record) == (public, private)
-    assert [is_public(value) for value in record] == [True, False, False]
     assert [is_private(value) for value in record] == [False, True, False]
     assert not is_private(Value(1, "A", b"", 0b1010))

@@ -12,6 +12,8 @@ LINE = re.compile(
 
 
 def documented(row: SettingRow) -> tuple[str, str, str, str]:
+    if isinstance(row.default, bool):
+        return row.form, row.unit or "–", f"`{str(row.default).lower()}`", row.meaning
     default = f"{row.default:,}" if isinstance(row.default, int) else f"`{row.default}`" if str(row.default) else "none"
     return row.form, row.unit or "–", default, row.meaning
 

@@ -1,13 +1,15 @@
 """Rendered records: what goes in comes out, and broken octets are noticed."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from identifiers.changes import AliasKind
 from identifiers.value_json import values_to_json
 from identifiers.values import Value
-from resolver.record import TTL_MAX_S, Record, RecordDamaged, render
-from tests.unit.replica_states import identifier_state, url
+from resolver.record import FLAG_WITHDRAWN, LANE_HEAD, TTL_MAX_S, Record, RecordDamaged, render, render_alias
+from tests.unit.replica_states import alias_state, identifier_state, url
 
 NAME = "88.118.8/SN0001"
 
@@ -22,6 +24,14 @@ def test_a_record_gives_back_every_part() -> None:
     assert record.values() == (public, hidden)
     assert record.restricted
     assert not record.withdrawn
+    assert record.template is None
+
+
+def test_a_record_names_its_template() -> None:
+    hidden = Value(2000, "NOTE", b"internal", permissions=0b1100)
+    record = Record(render(identifier_state(NAME, hidden, template="泵-1")))
+    assert record.template == "泵-1"
+    assert (record.spelling, record.values()) == (NAME, (hidden,))
 
 
 def test_a_value_that_is_not_public_is_in_no_public_part() -> None:
@@ -40,7 +50,32 @@ def test_the_entity_tag_changes_with_the_public_values_only() -> None:
 
 
 def test_a_withdrawn_record_says_so() -> None:
-    assert Record(render(identifier_state(NAME, state="withdrawn"))).withdrawn
+    record = Record(render(identifier_state(NAME, state="withdrawn")))
+    assert record.withdrawn
+    assert (record.alias, record.instead, record.location) == (None, None, "")
+
+
+def test_a_tombstone_names_its_successor() -> None:
+    state = msgspec.structs.replace(identifier_state(NAME, state="withdrawn"), successor="88.118.8/轴 承?#%")
+    record = Record(render(state))
+    assert record.instead == "88.118.8/轴 承?#%"
+    assert record.location == "/88.118.8/%E8%BD%B4%20%E6%89%BF%3F%23%25"
+
+
+@pytest.mark.parametrize("kind", ["same", "former"])
+def test_an_alias_names_the_record_it_leads_to(kind: AliasKind) -> None:
+    state = alias_state("88.118.8/OLD", NAME, kind)
+    record = Record(render_alias(state))
+    assert (record.alias, record.instead, record.spelling) == (kind, NAME, "88.118.8/OLD")
+    assert not record.withdrawn
+    assert (record.public_json, record.values(), record.template) == (b"[]", (), None)
+    gone = Record(render_alias(msgspec.structs.replace(state, state="withdrawn")))
+    assert (gone.withdrawn, gone.alias, gone.instead) == (True, None, NAME)
+
+
+def test_who_answers_only_from_a_records_own_values_leaves_an_alias_alone() -> None:
+    flags, _, _ = LANE_HEAD.unpack_from(render_alias(alias_state("88.118.8/OLD", NAME, "same")))
+    assert flags & FLAG_WITHDRAWN
 
 
 @pytest.mark.parametrize(

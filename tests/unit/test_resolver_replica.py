@@ -3,16 +3,17 @@
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from identifiers.changes import Cursor
+from identifiers.changes import Change, CredentialState, Cursor, PrefixStateName
 from identifiers.values import Value
 from resolver.environment import MapLimits, ReplicaDamaged, ReplicaMissing
 from resolver.lookup import Absent, Found, Gone, Lookup, Referral
 from resolver.record import RecordDamaged, render
 from resolver.replica import ReplicaFull, ReplicaWriter
 from resolver.replica_reader import ReplicaReader
-from tests.unit.replica_states import identifier_change, identifier_state, prefix_change, url
+from tests.unit.replica_states import MOMENT, identifier_change, identifier_state, prefix_change, url
 
 SMALL = MapLimits(1 << 20, 1 << 30)
 PREFIX = "88.118.8"
@@ -47,8 +48,59 @@ def test_a_reader_sees_later_changes_without_reopening(writer: ReplicaWriter, tm
 def test_a_changed_prefix_is_noticed_by_open_readers(writer: ReplicaWriter, tmp_path: Path) -> None:
     lookup = Lookup(ReplicaReader(tmp_path))
     assert isinstance(lookup.find(f"{PREFIX}/SN1"), Absent)
-    writer.apply([prefix_change(2, PREFIX, hosting="routed")])
+    writer.apply([prefix_change(2, PREFIX, hosting="routed", sites=[{"servers": []}])])
     assert isinstance(lookup.find(f"{PREFIX}/SN1"), Referral)
+
+
+def test_a_prefix_that_is_not_hosted_and_has_no_site_yet_leads_nowhere(writer: ReplicaWriter, tmp_path: Path) -> None:
+    writer.apply([prefix_change(2, PREFIX, hosting="routed")])
+    answer = Lookup(ReplicaReader(tmp_path)).find(f"{PREFIX}/SN1")
+    assert isinstance(answer, Absent)
+    assert answer.prefix is not None
+
+
+@pytest.mark.parametrize("state", ["applied", "under_review", "rejected"])
+def test_a_prefix_that_was_never_in_force_is_none(
+    writer: ReplicaWriter, tmp_path: Path, state: PrefixStateName
+) -> None:
+    writer.apply([prefix_change(2, "88.118.9", state=state), identifier_change(3, "88.118.9/A")])
+    reader = ReplicaReader(tmp_path)
+    assert Lookup(reader).find("88.118.9/A") == Absent(None)
+    assert Lookup(reader).tally_prefix("88.118.9/A") == ""
+    assert_not_in_the_lane(reader, "88.118.9")
+
+
+@pytest.mark.parametrize("state", ["suspended", "withdrawn"])
+def test_everything_below_a_stopped_prefix_is_gone_wherever_it_is_hosted(
+    writer: ReplicaWriter, tmp_path: Path, state: PrefixStateName
+) -> None:
+    reader = ReplicaReader(tmp_path)
+    writer.apply([identifier_change(2, f"{PREFIX}/A")])
+    assert isinstance(Lookup(reader).find(f"{PREFIX}/A"), Found)
+    writer.apply(
+        [
+            prefix_change(3, PREFIX, state=state),
+            prefix_change(4, "88.118.9", state=state, hosting="routed", sites=[{"servers": []}]),
+        ]
+    )
+    for name in (f"{PREFIX}/A", f"{PREFIX}/NEVER", "88.118.9/A", f"0.NA/{PREFIX}"):
+        answer = Lookup(reader).find(name)
+        assert isinstance(answer, Gone), name
+        assert answer.record is None
+    assert_not_in_the_lane(reader, PREFIX)
+
+
+def test_a_prefix_about_to_be_withdrawn_resolves_on(writer: ReplicaWriter, tmp_path: Path) -> None:
+    writer.apply([prefix_change(2, PREFIX, state="withdrawing"), identifier_change(3, f"{PREFIX}/A")])
+    assert isinstance(Lookup(ReplicaReader(tmp_path)).find(f"{PREFIX}/A"), Found)
+
+
+def assert_not_in_the_lane(reader: ReplicaReader, prefix: str) -> None:
+    transaction = reader.begin()
+    try:
+        assert reader.find_hosted(transaction, prefix.encode()) is None
+    finally:
+        transaction.abort()
 
 
 def test_an_exact_prefix_tells_cases_apart(writer: ReplicaWriter, tmp_path: Path) -> None:
@@ -193,3 +245,13 @@ def test_names_below_no_prefix_of_ours_are_absent_and_counted_apart(writer: Repl
     assert lookup.tally_prefix("88.999.1/X") == ""
     assert lookup.tally_prefix(f"{PREFIX}.5/X") == PREFIX
     assert lookup.tally_prefix(f"{PREFIX}/X") == PREFIX
+
+
+def test_a_credential_that_ended_is_forgotten(writer: ReplicaWriter, tmp_path: Path) -> None:
+    reader = ReplicaReader(tmp_path)
+    state = msgspec.json.encode(CredentialState("ab", "acc_1", "reader"))
+    writer.apply([Change(2, 2, MOMENT, "credential", "ab", "create", state)])
+    assert reader.credential("ab") is not None
+    ended = msgspec.json.encode(CredentialState("ab", "acc_1", "reader", revoked=True))
+    writer.apply([Change(number, number, MOMENT, "credential", "ab", "withdraw", ended) for number in (3, 4)])
+    assert reader.credential("ab") is None

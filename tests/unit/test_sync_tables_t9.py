@@ -97,9 +97,23 @@ async def test_values_that_are_not_text_fill_nothing() -> None:
     assert "product_name" not in reported.data
 
 
+@pytest.mark.parametrize(("permissions", "told"), [("1110", True), ("1100", True), ("0100", False), ("0101", False)])
+async def test_a_value_that_only_a_grant_opens_is_not_reported(permissions: str, *, told: bool) -> None:
+    mapped = template(master_data={"product_name": "name"})
+    value = text(2000, "name", "泵") | {"permissions": permissions}
+    (reported,) = await read(mapped, identifier(values=[value]))
+    assert ("product_name" in reported.data) == told
+
+
 async def test_the_nodes_own_template_is_told_below_the_nodes_prefix() -> None:
     (reported,) = await read(template(enterprise=None), identifier())
     assert reported.data["metadata_id"] == "88.999/TPL-PUMP"
+
+
+async def test_a_template_with_an_identifier_of_its_own_is_told_by_that() -> None:
+    handle = "88.999.15907/TPL-4ZB0X9T7QK2M5W8R1C6D3F0GHJ"
+    (reported,) = await read(template(handle=handle), identifier())
+    assert reported.data["metadata_id"] == handle
 
 
 async def test_an_identifier_without_a_template_is_unfit_unless_there_is_a_default() -> None:

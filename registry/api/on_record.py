@@ -1,0 +1,66 @@
+"""Where a request comes from, kept while it is carried out; and what it leaves in the audit log when it is over."""
+
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from registry.api.problems import peer_of
+from registry.context import RegistryContext
+from registry.origin import OK, Origin, acting
+from registry.service.audit import Recorder
+
+REQUEST_ID: Final = "X-Request-Id"
+OBJECT_CHARACTERS_MAX: Final = 512
+
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_READING: Final = ("GET", "HEAD")
+_FORBIDDEN: Final = 403
+_UNAVAILABLE: Final = 503
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def on_record(context: RegistryContext) -> Middleware:
+    """Make the middleware around everything else. It answers no sooner than the audit log has its entry."""
+    recorder = Recorder(context.pool)
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: _Handler) -> web.StreamResponse:
+        origin = _origin(request)
+        with acting(origin):
+            try:
+                response = await handler(request)
+            finally:
+                if origin.credentials_changed:
+                    context.tokens.forget()
+        changing = request.method not in _READING
+        if not changing and response.status != _FORBIDDEN:
+            origin.result = OK  # nothing was asked for that anybody would look for later
+        await recorder.record(origin, context.clock(), changing=changing, reachable=response.status != _UNAVAILABLE)
+        if not response.prepared:
+            response.headers[REQUEST_ID] = origin.request_id
+        return response
+
+    return middleware
+
+
+def _origin(request: web.Request) -> Origin:
+    sent = request.headers.get(REQUEST_ID, "")
+    resource = request.match_info.route.resource
+    pattern = resource.canonical if resource is not None else "(no such path)"
+    return Origin(
+        address=peer_of(request),
+        action=f"{request.method[:16]} {pattern}",
+        # The raw path, because it is what the client sent; without the query. PostgreSQL takes neither U+0000 nor
+        # what is no UTF-8, and the HTTP parser lets through octets that are none.
+        object=_printable(request.raw_path.partition("?")[0][:OBJECT_CHARACTERS_MAX]),
+        request_id=sent if _REQUEST_ID.fullmatch(sent) else secrets.token_hex(16),
+    )
+
+
+def _printable(text: str) -> str:
+    return text.replace("\x00", "").encode("utf-8", "backslashreplace").decode()

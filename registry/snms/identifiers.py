@@ -1,0 +1,325 @@
+"""Calls about identifiers: one, or up to 2,000 at a time."""
+
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+from identifiers.changes import Cursor
+from identifiers.handle import parse_handle
+from identifiers.identifier import HandleParts, Invalid
+from identifiers.value_json import decode_stored
+from identifiers.values import Value
+from registry.authority import Action, Principal, authorise, check_reaches
+from registry.database import Connection, connected
+from registry.errors import Gone, NotFound, RegistryError
+from registry.service import identifiers as service
+from registry.service import records
+from registry.service.batch_policy import ListOp
+from registry.service.identifier_list import ENTRIES_MAX, Entry, EntryResult, write_list
+from registry.service.prefixes import check_takes_registrations
+from registry.snms.call import Call
+from registry.snms.entries import (
+    HANDLE_CHARACTERS_MAX,
+    Registration,
+    handle_of,
+    read_entries,
+    read_registration,
+)
+from registry.snms.envelope import Refusal, Status, refused
+from registry.snms.refusals import refusal_of
+from registry.snms.values import TEMPLATE_INDEX, TEMPLATE_TYPE, check_values, record_values
+from registry.tables import identifiers as table
+from registry.tables import prefixes, templates
+from registry.tables.identifiers import Record
+from registry.tables.prefixes import Prefix
+from registry.tables.templates import Template
+
+T = TypeVar("T")
+
+NOT_FOUND: Final = "没有找到标识"
+NOT_THERE: Final = "标识不存在"
+ALREADY_THERE: Final = "标识已存在"
+NO_TEMPLATE: Final = "模板不存在"
+TOO_MANY: Final = f"批量操作最多支持{ENTRIES_MAX}条"
+_ADMINISTRATIVE: Final = ("HS_",)
+
+
+async def detail(call: Call) -> Any:
+    """`GET /identityv2/data/detail`: the record as its template shows it, with the values the caller may read."""
+    if call.anonymous and call.context.settings.snms.public_detail == "off":
+        call.principal  # noqa: B018 - raises that a token is needed
+    name = call.query.text("handle", limit=HANDLE_CHARACTERS_MAX)
+    reader = Principal("", "reader") if call.anonymous else call.principal
+    async with connected(call.context.pool) as connection:
+        try:
+            seen, prefix = await records.get(connection, reader, name)
+        except (NotFound, Gone) as error:
+            raise refused(NOT_FOUND, "unknown_identifier", "handle", 404) from error
+    return _shown(seen.record, prefix)
+
+
+async def create(call: Call) -> Any:
+    """`POST /identityv2/data`: the same registration again is success."""
+    sent = read_registration(await call.members())
+
+    async def work(connection: Connection) -> tuple[Any, Cursor | None]:
+        template = await _checked(connection, call.principal, sent)
+        written = await service.put(
+            connection,
+            call.principal,
+            call.now,
+            sent.handle,
+            values=record_values(sent.version, sent.values),
+            template=template.code,
+            create_only=True,
+            revive=True,
+        )
+        return True, written.cursor
+
+    return await call.change(work)
+
+
+async def update(call: Call) -> Any:
+    """`PUT /identityv2/data`: the list replaces all values of the template, others are kept."""
+    sent = read_registration(await call.members())
+
+    async def work(connection: Connection) -> tuple[Any, Cursor | None]:
+        prefix = await _writable_prefix(connection, call.principal, sent.handle)
+        stored = await _stored(connection, prefix, sent.handle)
+        if stored is None:
+            raise refused(NOT_FOUND, "unknown_identifier", "handle", 404)
+        template = await _template(connection, prefix, sent.version)
+        check_values(template, sent.values, _texts(stored))
+        written = await service.put(
+            connection,
+            call.principal,
+            call.now,
+            sent.handle,
+            values=record_values(sent.version, sent.values),
+            template=template.code,
+            merge_template=True,
+        )
+        return True, written.cursor
+
+    return await call.change(work)
+
+
+async def delete(call: Call) -> Any:
+    """`DELETE /identityv2/data`: the identifier is gone; registering it again is allowed."""
+    handle = (await call.members()).text("handle", limit=HANDLE_CHARACTERS_MAX)
+
+    async def work(connection: Connection) -> tuple[Any, Cursor | None]:
+        prefix = await _writable_prefix(connection, call.principal, handle)
+        if await _stored(connection, prefix, handle) is None:
+            raise refused(NOT_FOUND, "unknown_identifier", "handle", 404)
+        withdrawn = await service.withdraw(connection, call.principal, call.now, handle)
+        return True, withdrawn.cursor
+
+    return await call.change(work)
+
+
+async def create_many(call: Call) -> Any:
+    """`POST /identityv2/data/batchCreate`."""
+    return await _write_many(call, "create", await call.json())
+
+
+async def update_many(call: Call) -> Any:
+    """`PUT /identityv2/data/batchUpdate`."""
+    return await _write_many(call, "update", await call.json())
+
+
+async def delete_many(call: Call) -> Any:
+    """`DELETE /identityv2/data/batchDelete`: a bare list of names, or an object with `handles`."""
+    body = await call.json()
+    names = _checked_list(body.get("handles") if isinstance(body, dict) else body)
+    entries: list[Entry | Refusal] = [
+        Entry(name) if isinstance(name, str) and name else _bad_handle() for name in names
+    ]
+    return await _carry_out(call, "delete", [handle_of(name) for name in names], entries)
+
+
+async def _write_many(call: Call, op: ListOp, body: Any) -> list[dict[str, Any]]:
+    authorise(call.principal, Action.WRITE_IDENTIFIER)
+    body = _checked_list(body)
+    sent = read_entries(body)
+    async with connected(call.context.pool) as connection:
+        entries = await _entries(connection, call.principal, op, sent)
+    return await _carry_out(call, op, [handle_of(entry) for entry in body], entries)
+
+
+async def _carry_out(
+    call: Call, op: ListOp, handles: Sequence[str], entries: Sequence[Entry | Refusal]
+) -> list[dict[str, Any]]:
+    """Write the good entries and give every entry its result, in the order of the request."""
+    good = [entry for entry in entries if isinstance(entry, Entry)]
+    results = iter(await write_list(call.context, call.principal, call.now, op, good) if good else ())
+    return [
+        _result(handle, op, entry if isinstance(entry, Refusal) else next(results))
+        for handle, entry in zip(handles, entries, strict=True)
+    ]
+
+
+def _result(handle: str, op: ListOp, result: EntryResult | Refusal) -> dict[str, Any]:
+    refusal = result if isinstance(result, Refusal) else _refusal(op, result.error)
+    if refusal is None:
+        return {"handle": handle, "code": int(Status.SUCCESS), "msg": "success"}
+    return {"handle": handle, "code": int(Status.REFUSED), "msg": refusal.message, "error": refusal.code}
+
+
+def _refusal(op: ListOp, error: RegistryError | None) -> Refusal | None:
+    if error is None:
+        return None
+    if (
+        op != "create"
+        and isinstance(error, NotFound | Gone)
+        and error.code in ("unknown_identifier", "identifier_withdrawn")
+    ):
+        return refused(NOT_THERE, "unknown_identifier")
+    return refusal_of(error)
+
+
+def _checked_list(entries: Any) -> list[Any]:
+    if not isinstance(entries, list) or not entries:
+        raise refused("请求体应为非空列表", "empty_list")
+    if len(entries) > ENTRIES_MAX:
+        raise refused(TOO_MANY, "too_many_entries")
+    return entries
+
+
+def _bad_handle() -> Refusal:
+    return refused("参数handle取值不合法", "bad_parameter", "handle")
+
+
+async def _entries(
+    connection: Connection, principal: Principal, op: ListOp, sent: Sequence[Registration | Refusal]
+) -> list[Entry | Refusal]:
+    """Check every entry as far as it goes without writing. Prefixes and templates are asked for once."""
+    known = _Known(connection, principal)
+    stored = await known.stored_texts(sent) if op == "update" else {}
+    entries: list[Entry | Refusal] = []
+    for one in sent:
+        if isinstance(one, Refusal):
+            entries.append(one)
+            continue
+        try:
+            template = await known.template(one)
+            check_values(template, one.values, stored.get(one.handle, {}))
+        except (Refusal, RegistryError) as error:
+            entries.append(refusal_of(error) or _bad_handle())
+        else:
+            entries.append(Entry(one.handle, template.code, record_values(one.version, one.values)))
+    return entries
+
+
+class _Known:
+    """The prefixes and templates of one batch, each asked for once."""
+
+    def __init__(self, connection: Connection, principal: Principal) -> None:
+        self._connection = connection
+        self._principal = principal
+        self._prefixes: dict[str, Prefix | Exception] = {}
+        self._templates: dict[tuple[str, str], Template | Exception] = {}
+
+    async def template(self, sent: Registration) -> Template:
+        """Return the template of an entry, once its prefix is known to take registrations from the caller."""
+        prefix = await self._prefix(sent.handle)
+        key = (prefix.prefix, sent.version)
+        if key not in self._templates:
+            self._templates[key] = await _outcome(_template(self._connection, prefix, sent.version))
+        return _raised(self._templates[key])
+
+    async def stored_texts(self, sent: Sequence[Registration | Refusal]) -> dict[str, Mapping[int, str]]:
+        """Return what is stored for the entries, by name and index; a disabled item may repeat it."""
+        texts: dict[str, Mapping[int, str]] = {}
+        for one in sent:
+            if isinstance(one, Refusal) or one.handle in texts:
+                continue
+            try:
+                prefix = await self._prefix(one.handle)
+            except (Refusal, RegistryError):
+                continue
+            if (stored := await _stored(self._connection, prefix, one.handle)) is not None:
+                texts[one.handle] = _texts(stored)
+        return texts
+
+    async def _prefix(self, handle: str) -> Prefix:
+        name = handle.partition("/")[0]
+        if name not in self._prefixes:
+            self._prefixes[name] = await _outcome(_writable_prefix(self._connection, self._principal, handle))
+        return _raised(self._prefixes[name])
+
+
+async def _outcome(answer: Awaitable[T]) -> T | Exception:
+    try:
+        return await answer
+    except (Refusal, RegistryError) as error:
+        return error
+
+
+def _raised(outcome: T | Exception) -> T:
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+async def _checked(connection: Connection, principal: Principal, sent: Registration) -> Template:
+    """Make the checks of a new registration in their order and return its template."""
+    prefix = await _writable_prefix(connection, principal, sent.handle)
+    template = await _template(connection, prefix, sent.version)
+    check_values(template, sent.values, {})
+    return template
+
+
+async def _writable_prefix(connection: Connection, principal: Principal, handle: str) -> Prefix:
+    parsed = parse_handle(handle)
+    if isinstance(parsed, Invalid):
+        raise refused(f"标识不合法: {parsed.message}", parsed.code, "handle")
+    assert isinstance(parsed.parts, HandleParts)  # noqa: S101 - the Handle parser makes nothing else
+    authorise(principal, Action.WRITE_IDENTIFIER)
+    prefix = await prefixes.by_prefix(connection, parsed.parts.prefix)
+    if prefix is None:
+        raise refused("前缀不存在", "unknown_prefix", "handle", 404)
+    check_reaches(principal, Action.WRITE_IDENTIFIER, prefix.enterprise)
+    check_takes_registrations(prefix)
+    return prefix
+
+
+async def _template(connection: Connection, prefix: Prefix, version: str) -> Template:
+    template = await templates.by_version(connection, prefix.prefix, version)
+    if template is None or template.state != "published":
+        raise refused(NO_TEMPLATE, "unknown_template", "templateVersion", 404)
+    return template
+
+
+async def _stored(connection: Connection, prefix: Prefix, handle: str) -> Record | None:
+    parsed = parse_handle(handle, exact_case=prefix.exact_case)
+    if isinstance(parsed, Invalid):
+        return None
+    record = await table.by_key(connection, prefix.id, parsed.key)
+    return record if record is not None and record.state == "active" else None
+
+
+def _texts(record: Record) -> dict[int, str]:
+    return {value.index: _text(value) for value in decode_stored(record.values)}
+
+
+def _shown(record: Record, prefix: Prefix) -> dict[str, Any]:
+    values = decode_stored(record.values)
+    version = next((_text(value) for value in values if value.index == TEMPLATE_INDEX), None)
+    first = [value for value in values if value.index == TEMPLATE_INDEX and value.type == TEMPLATE_TYPE]
+    rest = [value for value in values if value.index != TEMPLATE_INDEX and not value.type.startswith(_ADMINISTRATIVE)]
+    return {
+        "code": "200",
+        "prefix": prefix.prefix,
+        "handle": record.spelling,
+        "templateVersion": version,
+        "value": [_value(value) for value in (*first, *rest)],
+    }
+
+
+def _value(value: Value) -> dict[str, Any]:
+    data = {"format": "string", "value": _text(value)}
+    return {"data": data, "auth": "1", "index": value.index, "type": value.type}
+
+
+def _text(value: Value) -> str:
+    return value.data.decode(errors="replace")

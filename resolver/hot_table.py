@@ -1,0 +1,149 @@
+"""The hot table's form on disk: a hash table beside LMDB with what the fast lane sends for small, active records.
+
+    GEN/hot                 a symbolic link with the name of the current table, such as `hot-3`
+    GEN/hot-3.slots         a header page, then the slots: u64 each, a power of two of them
+    GEN/hot-3.data          64 zero octets, then the entries one behind the other
+    GEN/hot-3.damaged       left by a reader that met broken octets; the follower fills another table
+
+A slot is the offset of an entry in its low 48 bits and the top of the key's hash in its high 16; 0 is empty. A key is
+looked for from the slot its hash names onwards, up to the first empty one. An entry:
+
+    checksum u64 | JSON octets u4 | key octets u2 | zero u2 | entity tag 16 ASCII | key | public JSON
+
+LMDB stays the authority: whatever is not in the table, or looks odd in it, is answered from there. Measured over
+1,000,000 records, a read here costs 1.5 µs less than one of LMDB, whose four levels are as many misses of the caches.
+Numbers are in the machine's own order: a table is never trusted on another machine, nor after a boot.
+"""
+
+import struct
+from enum import IntEnum
+from mmap import mmap
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+from xxhash import xxh3_64_intdigest
+
+from resolver.faces.handle_answer import GZIP_OCTETS_MIN
+from resolver.record import FLAG_WITHDRAWN, JSON_AT, LANE_HEAD
+
+LINK: Final = "hot"
+HEADER_OCTETS: Final = 4_096
+SLOT_OCTETS: Final = 8
+SLOTS_MIN: Final = 1 << 16
+SLOTS_MAX: Final = 1 << 40
+DATA_AT: Final = 64
+"""Where the first entry begins."""
+TOMBSTONE: Final = 16
+"""What stands in the slot of a removed key. It points at zero octets, which are nobody's entry."""
+OFFSET_MASK: Final = (1 << 48) - 1
+TAG_MASK: Final = 0xFFFF << 48
+
+ENTRY_HEAD: Final = struct.Struct("=QIHxx16s")
+ETAG_AT: Final = 8
+KEY_AT: Final = 24
+"""Where parts of an entry begin, counted from behind its checksum."""
+CHECKSUM_OCTETS: Final = 8
+_checked_head = struct.Struct("=IHxx16s").pack
+_checksum = struct.Struct("=Q").pack
+_NOTHING_OCTETS: Final = len(b"[]")
+
+MAGIC: Final = int.from_bytes(b"hottable", "little")
+FORMAT: Final = 1
+BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Word(IntEnum):
+    """The header's words of 8 octets. The inodes are the table's own: a copy of its files is not trusted."""
+
+    MAGIC = 0
+    FORMAT = 1
+    BOOT_HIGH = 2
+    BOOT_LOW = 3
+    SLOTS = 4
+    SLOTS_INODE = 5
+    DATA_INODE = 6
+    STATE = 7
+    CURSOR_XID = 8
+    CURSOR_SEQ = 9
+    DATA_END = 10
+    ENTRIES = 11
+    USED = 12
+    GARBAGE = 13
+
+
+class TableState(IntEnum):
+    """Whether readers may answer from a table. A retired one is never live again."""
+
+    FILLING = 0
+    LIVE = 1
+    RETIRED = 2
+
+
+class HotTableUnusable(Exception):  # noqa: N818 - a state of the world: lookups are answered from LMDB
+    """A table's files are not what they should be, or not of this boot."""
+
+
+def slots_path(generation: Path, name: str) -> Path:
+    """Return where the header and the slots of a table are."""
+    return generation / f"{name}.slots"
+
+
+def data_path(generation: Path, name: str) -> Path:
+    """Return where the entries of a table are."""
+    return generation / f"{name}.data"
+
+
+def damage_path(generation: Path, name: str) -> Path:
+    """Return the marker that says that a reader met damage in a table."""
+    return generation / f"{name}.damaged"
+
+
+def current_name(generation: Path) -> str | None:
+    """Return the name of the current table, or None."""
+    try:
+        return (generation / LINK).readlink().name
+    except OSError:
+        return None
+
+
+def boot_words() -> tuple[int, int]:
+    """Identify this boot of the machine: what was mapped may not have reached the disk before the last one ended.
+
+    Raises OSError where the kernel does not say, ValueError where it says something else.
+    """
+    number = UUID(BOOT_ID.read_text("ascii").strip()).int
+    return number >> 64, number & 0xFFFF_FFFF_FFFF_FFFF
+
+
+def words_of(mapped: mmap) -> memoryview:
+    """View a map of the slots' file as words. Raises HotTableUnusable when it has no whole header."""
+    if len(mapped) < HEADER_OCTETS or len(mapped) % SLOT_OCTETS:
+        raise HotTableUnusable("it is cut short")
+    return memoryview(mapped).cast("Q")
+
+
+def check_header(words: memoryview, slots_inode: int, data_inode: int) -> int:
+    """Return the number of slots of a table that is what its header says, of this boot. Raises HotTableUnusable."""
+    if (words[Word.MAGIC], words[Word.FORMAT]) != (MAGIC, FORMAT):
+        raise HotTableUnusable("it is not a hot table of this version")
+    if (words[Word.BOOT_HIGH], words[Word.BOOT_LOW]) != boot_words():
+        raise HotTableUnusable("it was written before the machine was started")
+    if (words[Word.SLOTS_INODE], words[Word.DATA_INODE]) != (slots_inode, data_inode):
+        raise HotTableUnusable("its files are copies")
+    count: int = words[Word.SLOTS]
+    if not 0 < count <= SLOTS_MAX or count & (count - 1) or words.nbytes != HEADER_OCTETS + count * SLOT_OCTETS:
+        raise HotTableUnusable("it is not as long as it says")
+    return count
+
+
+def entry_of(key: bytes, record: bytes) -> bytes | None:
+    """Return the entry for a rendered record, or None for one that the lane looks at more closely: not in the table.
+
+    In the table are active records with public values, short enough never to be compressed.
+    """
+    flags, json_octets, etag = LANE_HEAD.unpack_from(record)
+    if flags & FLAG_WITHDRAWN or not _NOTHING_OCTETS < json_octets <= GZIP_OCTETS_MIN:
+        return None
+    checked = b"%b%b%b" % (_checked_head(json_octets, len(key), etag), key, record[JSON_AT : JSON_AT + json_octets])
+    return _checksum(xxh3_64_intdigest(checked)) + checked

@@ -1,0 +1,189 @@
+"""Reading the hot table: one map for a process, left as soon as the follower retires it."""
+
+import logging
+import mmap
+import os
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic
+from typing import Final
+
+from xxhash import xxh3_64_intdigest
+
+from resolver.hot_table import (
+    CHECKSUM_OCTETS,
+    ENTRY_HEAD,
+    HEADER_OCTETS,
+    KEY_AT,
+    OFFSET_MASK,
+    SLOT_OCTETS,
+    TAG_MASK,
+    HotTableUnusable,
+    TableState,
+    Word,
+    check_header,
+    current_name,
+    damage_path,
+    data_path,
+    slots_path,
+    words_of,
+)
+
+RETRY_S: Final = 0.1
+"""How long to leave it when there is no table to be had."""
+PROBES_MAX: Final = 1_024
+"""Slots looked at for one key. At the loads a writer allows a few dozen are the most; damage must hold no turn up."""
+
+log = logging.getLogger(__name__)
+
+Find = Callable[[bytes], bytes | None]
+
+
+class HotTable:
+    """A table, mapped. `find` returns an entry behind its checksum, or None: then LMDB has the answer."""
+
+    def __init__(self, generation: Path, name: str) -> None:
+        """Map a table. Raises OSError, ValueError or HotTableUnusable."""
+        self.name = name
+        with slots_path(generation, name).open("rb") as slots_file, data_path(generation, name).open("rb") as data_file:
+            self.slots_inode = os.fstat(slots_file.fileno()).st_ino
+            data_inode = os.fstat(data_file.fileno()).st_ino
+            mapped = mmap.mmap(slots_file.fileno(), 0, mmap.MAP_SHARED, mmap.PROT_READ)
+            self._data = mmap.mmap(data_file.fileno(), 0, mmap.MAP_SHARED, mmap.PROT_READ)
+        self._words = words_of(mapped)
+        self._count = check_header(self._words, self.slots_inode, data_inode)
+        if not self.live:
+            raise HotTableUnusable("it is not live")
+        self.oddities = Oddities()
+        self.find = self._finder(self.oddities)
+
+    @property
+    def live(self) -> bool:
+        """Whether the follower keeps this table equal to the replica."""
+        return bool(self._words[Word.STATE] == TableState.LIVE)
+
+    @property
+    def data_octets(self) -> int:
+        """How much of the entries is mapped."""
+        return len(self._data)
+
+    def _finder(self, oddities: "Oddities") -> Find:
+        """Return the search with all it needs bound to it: it is the largest part of a hot lookup."""
+        slots = self._words[HEADER_OCTETS // SLOT_OCTETS :]
+        data, mask = self._data, self._count - 1
+        probes_max = min(PROBES_MAX, mask)
+        unpack_head, digest = ENTRY_HEAD.unpack_from, xxh3_64_intdigest
+
+        def find(key: bytes) -> bytes | None:
+            hashed = digest(key)
+            tag = hashed & TAG_MASK
+            first = at = hashed & mask
+            while slot := slots[at]:
+                offset = slot ^ tag
+                if offset <= OFFSET_MASK:
+                    try:
+                        checksum, json_octets, key_octets, _ = unpack_head(data, offset)
+                    except struct.error:
+                        oddities.outgrown = True
+                        return None
+                    end = offset + ENTRY_HEAD.size + key_octets + json_octets
+                    entry = data[offset + CHECKSUM_OCTETS : end]
+                    of_key = key_octets == len(key) and entry.startswith(key, KEY_AT)
+                    if of_key and digest(entry) == checksum:
+                        return entry
+                    if end > len(data):
+                        oddities.outgrown = True
+                        return None
+                    if of_key:
+                        oddities.damaged = True
+                        return None
+                at = (at + 1) & mask
+                if (at - first) & mask == probes_max:
+                    return None
+            return None
+
+        return find
+
+
+class Oddities:
+    """What a search met: an entry behind the map, which grows with the file, or one that is not what was written."""
+
+    __slots__ = ("damaged", "outgrown")
+
+    def __init__(self) -> None:
+        self.outgrown = False
+        self.damaged = False
+
+    def __bool__(self) -> bool:
+        return self.outgrown or self.damaged
+
+
+class HotTableReader:
+    """Follows the current table of one generation. For one event loop: call `turn` before the first read of a turn."""
+
+    def __init__(self, generation: Path, clock: Callable[[], float] = monotonic) -> None:
+        self._generation = generation
+        self._clock = clock
+        self._table: HotTable | None = None
+        self._try_at = float("-inf")
+        self._distrusted = ""
+
+    def turn(self) -> Find | None:
+        """Return the search for this turn of the event loop, or None while no table can be trusted."""
+        table = self._table
+        if table is not None and table.live and not table.oddities:
+            return table.find
+        return self._follow()
+
+    def look(self) -> None:
+        """Leave a table whose files were removed or replaced; call about once a second."""
+        if self._table is None:
+            return
+        try:
+            inode = slots_path(self._generation, self._table.name).stat().st_ino
+        except OSError:
+            inode = -1
+        if inode != self._table.slots_inode or current_name(self._generation) != self._table.name:
+            self.close()
+
+    def close(self) -> None:
+        """Leave the table."""
+        self._table = None
+
+    def _follow(self) -> Find | None:
+        """Open the table anew: another one is current, or this one has grown."""
+        left, self._table = self._table, None
+        now = self._clock()
+        if left is None and now < self._try_at:
+            return None
+        self._try_at = now + RETRY_S
+        if left is not None and left.oddities.damaged:
+            self._distrust(left.name, "an entry does not match its checksum")
+            return None
+        table = self._open()
+        if table is None:
+            return None
+        if left is not None and left.oddities and (table.name, table.data_octets) == (left.name, left.data_octets):
+            self._distrust(table.name, "a slot points behind the entries")
+            return None
+        self._table = table
+        return table.find
+
+    def _open(self) -> HotTable | None:
+        name = current_name(self._generation)
+        if name is None or name == self._distrusted:
+            return None
+        try:
+            return HotTable(self._generation, name)
+        except (OSError, ValueError, HotTableUnusable) as error:
+            log.debug("the hot table %s is not used: %s", name, error)
+            return None
+
+    def _distrust(self, name: str, reason: str) -> None:
+        """Use a damaged table no more, and leave the marker that makes the follower fill another one."""
+        self._distrusted = name
+        log.warning("the hot table %s is damaged: %s; lookups go on, another one will be filled", name, reason)
+        with suppress(OSError):  # a full disk: this process has left the table all the same
+            damage_path(self._generation, name).write_text(reason)
