@@ -3,10 +3,12 @@
 import re
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
+from msgspec import Meta
 
+from registry.api.call import KEY_CHARACTERS_MAX
 from registry.api.routing import OCTETS, Parameter, Route
 from registry.api.shapes import HandleValue, Problem
 from registry.authority import AUTHORITY, Reach
@@ -19,7 +21,10 @@ _ABOUT: Final = (
     "changes something may carry an `Idempotency-Key` and be repeated for 24 hours without being done twice."
 )
 _IDEMPOTENCY: Final = Parameter(
-    "Idempotency-Key", "1 to 255 characters of your choice; the same key and request again: the same answer", "header"
+    "Idempotency-Key",
+    "1 to 255 characters of your choice; the same key and request again: the same answer",
+    "header",
+    Annotated[str, Meta(min_length=1, max_length=KEY_CHARACTERS_MAX, pattern="^[ -~]+$")],
 )
 _PROBLEM_TYPE: Final = "application/problem+json"
 _VARIABLE = re.compile(r"\{([a-z_]+)\}")
@@ -78,11 +83,13 @@ def _operation(route: Route) -> dict[str, Any]:
     if route.request is not None:
         operation["requestBody"] = {
             "required": True,
-            "content": {route.request_type: _content(route.request, route.request_example)},
+            "content": {
+                route.request_type: _content(route.request, route.request_example),
+                **_octets(route.request_also),
+            },
         }
     elif route.request_type == OCTETS:
-        content = {"schema": {"type": "string", "format": "binary"}}
-        operation["requestBody"] = {"required": True, "content": {OCTETS: content}}
+        operation["requestBody"] = {"required": True, "content": _octets((OCTETS, *route.request_also))}
     return operation
 
 
@@ -91,12 +98,19 @@ def _success(route: Route, status: int) -> dict[str, Any]:
     if status == HTTPStatus.NOT_MODIFIED:
         return described
     if route.response is not None:
-        described["content"] = {route.response_type: _content(route.response, route.response_example)}
+        described["content"] = {
+            route.response_type: _content(route.response, route.response_example),
+            **_octets(route.response_also),
+        }
     elif route.response_type != "application/json":
         described["content"] = {route.response_type: {"schema": {"type": "string"}}}
     else:
         described["content"] = {route.response_type: {"schema": {"type": "object"}}}
     return described
+
+
+def _octets(media_types: Sequence[str]) -> dict[str, Any]:
+    return {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in media_types}
 
 
 def _content(body: type[msgspec.Struct], example: Any) -> dict[str, Any]:

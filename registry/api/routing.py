@@ -1,11 +1,13 @@
 """What a route is: everything the application, the authorisation and the API description need to know of it."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
+from msgspec import Meta
 
 from registry.api.call import JSON, Handler
+from registry.api.paging import LIMIT_MAX
 from registry.authority import Action
 
 NDJSON: Final = "application/x-ndjson"
@@ -28,6 +30,7 @@ class Route:
     """One method of one path. `path` is as in the description; variable parts stand in braces.
 
     `statuses` are those of success; `refusals` those that are particular to the route, besides the common ones.
+    `request_also` and `response_also` are further media types of the bodies, which `description` tells of.
     """
 
     method: str
@@ -38,8 +41,10 @@ class Route:
     description: str = ""
     request: type[msgspec.Struct] | None = None
     request_type: str = JSON
+    request_also: tuple[str, ...] = ()
     response: type[msgspec.Struct] | None = None
     response_type: str = JSON
+    response_also: tuple[str, ...] = ()
     statuses: tuple[int, ...] = (200,)
     refusals: tuple[int, ...] = ()
     parameters: tuple[Parameter, ...] = ()
@@ -60,6 +65,6 @@ class Route:
 
 
 PAGING: Final = (
-    Parameter("limit", "items on a page, 1 to 1000; 100 without it", schema=int),
+    Parameter("limit", "items on a page, 1 to 1000; 100 without it", schema=Annotated[int, Meta(ge=1, le=LIMIT_MAX)]),
     Parameter("cursor", "`next` of the page before; without it the list begins anew"),
 )

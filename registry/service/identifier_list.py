@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Final, Literal
 
 import msgspec
@@ -43,7 +44,9 @@ __all__ = ["ENTRIES_MAX", "Entry", "EntryResult", "EntryStatus", "ListOp", "writ
 
 ENTRIES_MAX: Final = 2_000
 """Most entries of one list."""
-CHUNK_ENTRIES: Final = 500
+CHUNK_ENTRIES: Final = 300
+
+_BY_INDEX: Final = attrgetter("index")
 
 EntryStatus = Literal["created", "replaced", "unchanged", "withdrawn"]
 
@@ -196,15 +199,11 @@ def _read(
     except ValuesError as error:
         return one_field("bad_values", error.field or "values", error.message)
     values = [msgspec.structs.replace(value, timestamp=timestamp_s) for value in entry.values]
-    values.sort(key=_index_of)
+    values.sort(key=_BY_INDEX)
     row = templated_row(at, found, values, template)
     if template is not None and row.faults and not forgives(template):
         return violates(template, row.faults)
     return row
-
-
-def _index_of(value: Value) -> int:
-    return value.index
 
 
 def _result(entry: Entry, line: bytes) -> EntryResult:

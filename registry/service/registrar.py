@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 FLIGHTS_MAX: Final = 2
 """Groups in the database at a time: one is written while the other waits for the disk."""
 GROUP_MAX: Final = 64
+PREFIXES_KEPT_MAX: Final = 10_000
 
 
 class _Named(NamedTuple):
@@ -64,12 +65,20 @@ class _Wanted:
     done: asyncio.Future[Written | None]
 
 
+class _Placed(NamedTuple):
+    """A plain registration, and its place in its group."""
+
+    at: int
+    registration: Registration
+
+
 class Registrar:
     """Stores plain registrations in groups. For one event loop."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._waiting: deque[_Wanted] = deque()
+        self._prefixes: dict[str, tuple[Prefix, int]] = {}
         self._flights: set[asyncio.Task[None]] = set()
 
     async def register(
@@ -116,18 +125,13 @@ class Registrar:
     async def _store(self, group: list[_Wanted]) -> dict[int, Written]:
         """Store those of a group that are plain, by their places in it."""
         async with connected(self._pool) as connection:
-            changes = await self._plain(connection, group)
-            registrations = {}
-            for at, (change, template) in changes.items():
-                record = change.new_record(template, group[at].values)
-                state = identifier_state(record, change.target.prefix.prefix)
-                registrations[record.key] = (
-                    at,
-                    Registration(record, group[at].principal.account, state, group[at].origin),
-                )
+            plain = await self._plain(connection, group)
+            registrations = {one.registration.record.key: one for one in plain}
             if not registrations:
                 return {}
-            cursors = await identifiers.register(connection, [one for _, one in registrations.values()])
+            cursors = await identifiers.register(connection, [one.registration for one in registrations.values()])
+        if len(cursors) < len(registrations):  # a name was taken, or a prefix has changed
+            self._prefixes.clear()
         written = {}
         for key, cursor in cursors.items():
             at, registration = registrations[key]
@@ -135,13 +139,13 @@ class Registrar:
             written[at] = Written(registration.record, cursor, created=True)
         return written
 
-    async def _plain(self, connection: Connection, group: list[_Wanted]) -> dict[int, tuple[Change, Template | None]]:
+    async def _plain(self, connection: Connection, group: list[_Wanted]) -> list[_Placed]:
         """Find who may register what where, and which templates hold."""
-        known = await prefixes.by_prefixes(connection, list({wanted.prefix for wanted in group}))
+        known = await self._known(connection, {wanted.prefix for wanted in group})
         usable: dict[_Named, Template | None] = {}
-        changes = {}
+        plain = []
         for at, wanted in enumerate(group):
-            prefix = known.get(wanted.prefix)
+            prefix, xid = known.get(wanted.prefix, (None, 0))
             if prefix is None or prefix.exact_case or not _takes(wanted.principal, prefix):
                 continue
             if (await quotas.limits(connection, prefix.enterprise, wanted.now)).counted:
@@ -154,8 +158,23 @@ class Registrar:
                 template = usable[named]
                 if template is None or template_faults(template, wanted.values):
                     continue
-            changes[at] = Change(wanted.principal, wanted.now, Target(prefix, wanted.identifier)), template
-        return changes
+            change = Change(wanted.principal, wanted.now, Target(prefix, wanted.identifier))
+            plain.append(_Placed(at, _registration(change, wanted, template, xid)))
+        return plain
+
+    async def _known(self, connection: Connection, names: set[str]) -> dict[str, tuple[Prefix, int]]:
+        """Return the prefixes as they were when last read: what is stored depends on their not having changed."""
+        if not names <= self._prefixes.keys():
+            if len(self._prefixes) > PREFIXES_KEPT_MAX:
+                self._prefixes.clear()
+            self._prefixes |= await prefixes.versioned(connection, list(names))
+        return self._prefixes
+
+
+def _registration(change: Change, wanted: _Wanted, template: Template | None, xid: int) -> Registration:
+    record = change.new_record(template, wanted.values)
+    state = identifier_state(record, change.target.prefix.prefix)
+    return Registration(record, wanted.principal.account, state, wanted.origin, xid)
 
 
 def _takes(principal: Principal, prefix: Prefix) -> bool:

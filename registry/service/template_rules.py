@@ -18,21 +18,34 @@ def template_faults(template: Template, values: Sequence[Value], *, before: Sequ
     `before` are the values stored now: what a disabled item still has of them may be repeated unchanged.
     """
     stored = {value.index: value for value in before}
-    missing = dict(template.by_index)
     faults: list[FieldError] = []
     for at, value in enumerate(values):
-        item = missing.pop(value.index, None)
+        if _is_plainly_good(template.plain.get(value.index), value):
+            continue
+        item = template.by_index.get(value.index)
         if item is not None:
             if broken := _value_faults(item, value, stored):
                 faults += [FieldError(f"values[{at}].{member}", message) for member, message in broken]
         elif value.index >= ITEM_INDEX_MIN:
             faults.append(FieldError(f"values[{at}].index", f"the template {template.code} has no item {value.index}"))
-    faults += [
-        FieldError("values", f"item {item.index} ({item.name}) is required: add a value of type {item.type}")
-        for item in missing.values()
-        if item.required and item.enabled
-    ]
+    if template.required:
+        given = {value.index for value in values}
+        faults += [
+            FieldError("values", f"item {item.index} ({item.name}) is required: add a value of type {item.type}")
+            for item in template.required
+            if item.index not in given
+        ]
     return faults[:FIELD_ERRORS_MAX]
+
+
+def _is_plainly_good(plain: tuple[str, int, int] | None, value: Value) -> bool:
+    """Say whether a value is text of an item that asks no more than a type and a length, and good: nearly all are."""
+    if plain is None or value.type != plain[0]:
+        return False
+    try:
+        return plain[1] <= len(value.data.decode()) <= plain[2]
+    except UnicodeDecodeError:
+        return False
 
 
 def _value_faults(item: Item, value: Value, stored: Mapping[int, Value]) -> list[tuple[str, str]]:

@@ -33,8 +33,11 @@ _REGISTER = """
 WITH wanted AS (
     SELECT * FROM unnest(
         $1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::timestamptz[], $7::text[], $8::text[],
-        $9::text[], $10::text[], $11::text[]
-    ) AS wanted (prefix_id, key, spelling, template_id, values, at, actor, after, address, action, request_id)
+        $9::text[], $10::text[], $11::text[], $12::xid8[]
+    ) AS wanted (
+        prefix_id, key, spelling, template_id, values, at, actor, after, address, action, request_id, prefix_xid)
+    WHERE prefix_xid IS NULL
+        OR EXISTS (SELECT FROM prefixes AS p WHERE p.id = wanted.prefix_id AND p.xid = wanted.prefix_xid)
     ORDER BY key
 ), new AS (
     INSERT INTO identifiers (prefix_id, key, spelling, template_id, values, created_at, updated_at)
@@ -117,12 +120,16 @@ class Record:
 
 
 class Registration(NamedTuple):
-    """A new record, who registers it and from where, and its state as the journal carries it."""
+    """A new record, who registers it and from where, and its state as the journal carries it.
+
+    With `prefix_xid` it is added only while its prefix is as that transaction left it.
+    """
 
     record: Record
     actor: str
     after: bytes
     origin: Origin
+    prefix_xid: int | None = None
 
 
 class Head(NamedTuple):
@@ -148,7 +155,7 @@ async def by_keys(connection: Connection, prefix_id: int, keys: Sequence[str]) -
 async def register(connection: Connection, registrations: Sequence[Registration]) -> dict[str, Cursor]:
     """Add records of version 1, on record in journal and audit log; return the positions of those whose key was free.
 
-    The keys must differ. Waits for other transactions that are adding the same ones.
+    They are by key. The keys must differ. Waits for other transactions that are adding the same ones.
     """
     records = [registration.record for registration in registrations]
     rows = await connection.fetch(
@@ -164,6 +171,7 @@ async def register(connection: Connection, registrations: Sequence[Registration]
         [registration.origin.address for registration in registrations],
         [registration.origin.action for registration in registrations],
         [registration.origin.request_id for registration in registrations],
+        [registration.prefix_xid for registration in registrations],
     )
     return {row["key"]: Cursor(row["xid"], row["seq"]) for row in rows}
 

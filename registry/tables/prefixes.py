@@ -30,6 +30,7 @@ WHERE id = $1 AND xid <= pg_current_xact_id()
 RETURNING {_COLUMNS}"""
 _BY_IDS = f"SELECT {_COLUMNS} FROM prefixes WHERE id = ANY($1::bigint[])"
 _BY_PREFIX = f"SELECT {_COLUMNS} FROM prefixes WHERE prefix = ANY($1::text[])"
+_VERSIONED = f"SELECT {_COLUMNS}, xid FROM prefixes WHERE prefix = ANY($1::text[])"
 _PAGE = f"""
 SELECT {_COLUMNS} FROM prefixes
 WHERE prefix > $1 AND ($2::text IS NULL OR enterprise_id = $2) AND ($4::text IS NULL OR state = $4)
@@ -139,6 +140,12 @@ async def by_prefixes(connection: Connection, prefixes: Sequence[str]) -> dict[s
     return {row["prefix"]: _from_row(row) for row in await connection.fetch(_BY_PREFIX, prefixes)}
 
 
+async def versioned(connection: Connection, prefixes: Sequence[str]) -> dict[str, tuple[Prefix, int]]:
+    """Return those of the prefixes that exist, each with the id of the transaction that changed it last."""
+    rows = [dict(row) for row in await connection.fetch(_VERSIONED, prefixes)]
+    return {row["prefix"]: (_from_columns(row), xid) for row in rows for xid in [row.pop("xid")]}
+
+
 async def by_ids(connection: Connection, ids: Sequence[int]) -> dict[int, Prefix]:
     """Return prefixes by their ids."""
     return {row["id"]: _from_row(row) for row in await connection.fetch(_BY_IDS, ids)}
@@ -164,7 +171,10 @@ async def count_of_enterprise(connection: Connection, enterprise: str) -> int:
 
 
 def _from_row(row: asyncpg.Record) -> Prefix:
-    values = dict(row)
+    return _from_columns(dict(row))
+
+
+def _from_columns(values: dict[str, Any]) -> Prefix:
     values["enterprise"] = values.pop("enterprise_id")
     values["sites"] = orjson.loads(values["sites"])
     return Prefix(**values)

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 import asyncpg
 import orjson
 
+from identifiers.values import RECORD_OCTETS_MAX
 from registry.database import Connection
 
 DataType = Literal["string", "number", "date", "reference", "file", "image", "audio", "video"]
@@ -113,7 +114,10 @@ class Template:
     """One template; without an enterprise it is the node's own. Items are in the order of their indexes.
 
     `master_data` maps columns of T9 to the types of the items that fill them; None: items named after a column fill
-    it. `by_index` and `grades` (those above 1) are made from the items.
+    it. The members behind it are made from the items: `grades` are those above 1, `required` the items that are
+    required and enabled, `plain` type, shortest and longest text of enabled strings in the format text. `needs_unique`,
+    `needs_search` and `needs_references` say whether some item's value must occur in one record only, can be searched
+    for, or names another identifier.
     """
 
     id: int
@@ -137,26 +141,35 @@ class Template:
     copied_from: str | None = None
     by_index: Mapping[int, Item] = field(init=False, repr=False, compare=False)
     grades: Mapping[int, int] = field(init=False, repr=False, compare=False)
+    required: tuple[Item, ...] = field(init=False, repr=False, compare=False)
+    plain: Mapping[int, tuple[str, int, int]] = field(init=False, repr=False, compare=False)
+    needs_unique: bool = field(init=False, repr=False, compare=False)
+    needs_search: bool = field(init=False, repr=False, compare=False)
+    needs_references: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Make what every check of a record needs once, not for each record."""
-        object.__setattr__(self, "by_index", {item.index: item for item in self.items})
-        object.__setattr__(self, "grades", {item.index: item.grade for item in self.items if item.grade > 1})
+        items = self.items
+        made = {
+            "by_index": {item.index: item for item in items},
+            "grades": {item.index: item.grade for item in items if item.grade > 1},
+            "required": tuple(item for item in items if item.required and item.enabled),
+            "plain": {item.index: _plain_limits(item) for item in items if _is_plain(item)},
+            "needs_unique": any(item.unique for item in items),
+            "needs_search": any(item.searchable for item in items),
+            "needs_references": any(item.data_type == "reference" for item in items),
+        }
+        for name, value in made.items():
+            object.__setattr__(self, name, value)
 
-    @property
-    def needs_unique(self) -> bool:
-        """Whether some item's value must occur in one record only."""
-        return any(item.unique for item in self.items)
 
-    @property
-    def needs_search(self) -> bool:
-        """Whether records can be found by some item's value."""
-        return any(item.searchable for item in self.items)
+def _is_plain(item: Item) -> bool:
+    return item.enabled and item.data_type == "string" and item.format == "text"
 
-    @property
-    def needs_references(self) -> bool:
-        """Whether some item names another identifier."""
-        return any(item.data_type == "reference" for item in self.items)
+
+def _plain_limits(item: Item) -> tuple[str, int, int]:
+    shortest = max(item.length_min or 0, int(item.required))
+    return item.type, shortest, RECORD_OCTETS_MAX if item.length_max is None else item.length_max
 
 
 async def insert(connection: Connection, template: Template) -> int:

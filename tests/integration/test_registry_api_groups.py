@@ -155,3 +155,9 @@ async def test_groups_are_listed_in_pages(api: Api) -> None:
     assert [item["id"] for item in first["items"] + second["items"]] == sorted(made)
     assert second["next"] is None
     assert (await api.admin("GET", f"{GROUPS}/grp_none")).json["code"] == "unknown_group"
+
+
+async def test_a_group_for_an_enterprise_that_there_is_not_is_refused_by_its_field(api: Api) -> None:
+    refused = await api.admin("POST", "/api/v1/groups", {"name": "Workshops", "enterprise": "ent_none"})
+    assert (refused.status, refused.json["code"]) == (422, "unknown_enterprise")
+    assert [fault["field"] for fault in refused.json["errors"]] == ["enterprise"]

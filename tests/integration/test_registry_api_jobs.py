@@ -93,6 +93,17 @@ async def test_a_job_goes_from_queued_to_done_and_tells_of_each_row(api: Api) ->
     assert (await api.admin("GET", "/api/v1/identifiers/88.118.8/SN2")).status == 200
 
 
+async def test_after_results_the_connection_serves_the_next_request(api: Api) -> None:
+    job = (await upload(api.admin, [row("SN1")])).json
+    reader, writer = await asyncio.open_unix_connection(str(api.socket))
+    head = f"GET {JOBS}/{job['id']}/results HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {api.admin.token}\r\n\r\n"
+    for _ in range(3):
+        writer.write(head.encode())
+        whole = await asyncio.wait_for(reader.readuntil(b"\r\n0\r\n\r\n"), 10)
+        assert whole.startswith(b"HTTP/1.1 200")
+    writer.close()
+
+
 async def test_a_long_upload_is_done_in_steps_and_its_results_stay_in_order(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -109,10 +109,13 @@ async def test_what_is_refused_by_itself_is_refused_in_a_group_and_the_others_go
 
 
 async def test_a_prefix_that_takes_nothing_takes_nothing_from_a_group_either(api: Api, owner: Client) -> None:
+    assert (await register(owner, "BEFORE")).status == 202
     assert (await api.admin("PATCH", "/api/v1/prefixes/88.118.8", {"state": "suspended"})).status == 200
     replies = await asyncio.gather(*(register(owner, f"SN{number}") for number in range(5)))
     assert {(reply.status, reply.json["code"]) for reply in replies} == {(409, "prefix_suspended")}
-    assert await changes(api) == {}
+    assert await changes(api) == {("create", "hdl:88.118.8/BEFORE"): 1}
+    assert (await api.admin("PATCH", "/api/v1/prefixes/88.118.8", {"state": "active"})).status == 200
+    assert (await register(owner, "AFTER")).status == 202
 
 
 @pytest.mark.parametrize("failure", [Unavailable("database_away", "away"), RuntimeError("a defect")])

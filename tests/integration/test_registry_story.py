@@ -58,13 +58,15 @@ class Seen:
     handle_json: list[int] = field(default_factory=list)
     lookup: list[int] = field(default_factory=list)
     registry: list[int] = field(default_factory=list)
+    snms: list[int] = field(default_factory=list)
     octets: bytes = b""
 
     @property
     def agreed(self) -> list[int]:
         """The indexes, in which all faces have to agree."""
         assert self.handle_json == self.lookup, self
-        assert self.registry in (self.lookup, []), self
+        assert self.registry in (self.lookup, []), self  # nothing for who may not ask there
+        assert self.snms == self.registry, self
         return self.lookup
 
     def tells(self, text: str) -> bool:
@@ -108,7 +110,10 @@ class Stage:
         record = await client("GET", f"{API}/identifiers/{name}")
         if record.status == 200:
             seen.registry = [value["index"] for value in record.json["values"]]
-        for answer in (reply, found, page, link, record):
+        detail = await client("GET", f"/identityv2/data/detail?handle={name}")
+        if detail.json["status"] == 1:
+            seen.snms = [value["index"] for value in detail.json["data"]["value"]]
+        for answer in (reply, found, page, link, record, detail):
             seen.octets += answer.body + repr(answer.headers).encode()
         return seen
 

@@ -51,6 +51,7 @@ ROUTES: Final = (
         summary="Export the audit log: one JSON object a line, or CSV",
         response=ShownEntry,
         response_type=NDJSON,
+        response_also=(audit.CSV,),
         refusals=(422,),
         parameters=(*_FILTERS, Parameter("format", "ndjson (the default) or csv", schema=Literal["ndjson", "csv"])),
         response_example=_ENTRY,

@@ -116,7 +116,7 @@ ROUTES: Final = (
         request=EnterpriseApplication,
         response=EnterpriseAnswer,
         statuses=(201,),
-        refusals=(409,),
+        refusals=(404, 409),
         request_example={**_STATED, "prefix": "88.118.8", "takeover_version": takeover.VERSION},
         response_example=_ENTERPRISE,
     ),

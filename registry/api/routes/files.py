@@ -29,6 +29,7 @@ ROUTES: Final = (
         "content. The same content again gives the same file. A file that no application uses is deleted after seven "
         "days.",
         request_type=OCTETS,
+        request_also=files.MEDIA_TYPES[1:],
         response=FileAnswer,
         statuses=(201,),
         refusals=(409,),

@@ -39,6 +39,7 @@ ROUTES: Final = (
         "rejected in the results and the others go in.",
         request=JobRow,
         request_type=NDJSON,
+        request_also=(jobs.CSV,),
         response=JobAnswer,
         statuses=(202,),
         refusals=(409,),
