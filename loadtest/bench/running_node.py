@@ -6,6 +6,8 @@ import contextlib
 import functools
 import os
 import sys
+import time
+import urllib.request
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
@@ -17,12 +19,14 @@ import msgspec
 
 from loadtest.bench import settings
 from loadtest.bench.processes import descendants, pin
-from loadtest.peers.served import Served, free_port, running, wait_until
+from loadtest.peers.served import Served, ServerFailed, free_port, running, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 START_TIMEOUT_S = 300.0
+HOT_TABLE_TIMEOUT_S = 300.0
+HOT_TABLE_LIVE = b'idnode_hot_table_state{process="follower",state="live"} 1.0'
 
 
 class _NodeFile(msgspec.Struct):
@@ -47,10 +51,20 @@ class BenchNode:
                 pin(pid, settings.SERVER_CORE if pid == self.served.worker_pid else settings.CLIENT_CORE)
 
     def warm(self) -> None:
-        """Read the replica through once: what is measured is a node that has been up for a while."""
-        with (self.data_dir / settings.REPLICA_FOLDER / "current" / "data.mdb").open("rb", buffering=0) as replica:
-            while replica.read(1 << 22):
-                pass
+        """Wait for the hot table and read the replica through: what is measured is a node that has been up for a while."""
+        deadline_s = time.monotonic() + HOT_TABLE_TIMEOUT_S
+        while HOT_TABLE_LIVE not in self._metrics():
+            if time.monotonic() > deadline_s:
+                raise ServerFailed("the hot table did not become live")
+            time.sleep(0.5)
+        for path in (self.data_dir / settings.REPLICA_FOLDER / "current").iterdir():
+            with path.open("rb", buffering=0) as file:
+                while file.read(1 << 22):
+                    pass
+
+    def _metrics(self) -> bytes:
+        with urllib.request.urlopen(f"{self.served.url}/metrics", timeout=10) as answer:  # noqa: S310 - our own node
+            return bytes(answer.read())
 
     @property
     def database_dsn(self) -> str:
