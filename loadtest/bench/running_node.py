@@ -51,7 +51,7 @@ class BenchNode:
                 pin(pid, settings.SERVER_CORE if pid == self.served.worker_pid else settings.CLIENT_CORE)
 
     def warm(self) -> None:
-        """Wait for the hot table and read the replica through: what is measured is a node that has been up for a while."""
+        """Wait for the hot table and read the replica through: what is measured has been up for a while."""
         deadline_s = time.monotonic() + HOT_TABLE_TIMEOUT_S
         while HOT_TABLE_LIVE not in self._metrics():
             if time.monotonic() > deadline_s:
