@@ -57,7 +57,7 @@ class BenchNode:
             if time.monotonic() > deadline_s:
                 raise ServerFailed("the hot table did not become live")
             time.sleep(0.5)
-        for path in (self.data_dir / settings.REPLICA_FOLDER / "current").iterdir():
+        for path in filter(Path.is_file, (self.data_dir / settings.REPLICA_FOLDER / "current").iterdir()):
             with path.open("rb", buffering=0) as file:
                 while file.read(1 << 22):
                     pass
