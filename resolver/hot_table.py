@@ -40,6 +40,8 @@ OFFSET_MASK: Final = (1 << 48) - 1
 TAG_MASK: Final = 0xFFFF << 48
 
 ENTRY_HEAD: Final = struct.Struct("=QIHxx16s")
+ENTRY_FRONT: Final = struct.Struct("=QIH")
+"""Of the head only checksum, octets of the JSON and of the key."""
 ETAG_AT: Final = 8
 KEY_AT: Final = 24
 """Where parts of an entry begin, counted from behind its checksum."""

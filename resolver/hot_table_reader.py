@@ -14,6 +14,7 @@ from xxhash import xxh3_64_intdigest
 
 from resolver.hot_table import (
     CHECKSUM_OCTETS,
+    ENTRY_FRONT,
     ENTRY_HEAD,
     HEADER_OCTETS,
     KEY_AT,
@@ -74,23 +75,24 @@ class HotTable:
         slots = self._words[HEADER_OCTETS // SLOT_OCTETS :]
         data, mask = self._data, self._count - 1
         probes_max = min(PROBES_MAX, mask)
-        unpack_head, digest = ENTRY_HEAD.unpack_from, xxh3_64_intdigest
+        entry_octets, checksum_octets, offset_mask, tag_mask = ENTRY_HEAD.size, CHECKSUM_OCTETS, OFFSET_MASK, TAG_MASK
+        unpack_head, digest, key_at = ENTRY_FRONT.unpack_from, xxh3_64_intdigest, KEY_AT
 
         def find(key: bytes) -> bytes | None:
             hashed = digest(key)
-            tag = hashed & TAG_MASK
+            tag = hashed & tag_mask
             first = at = hashed & mask
             while slot := slots[at]:
                 offset = slot ^ tag
-                if offset <= OFFSET_MASK:
+                if offset <= offset_mask:
                     try:
-                        checksum, json_octets, key_octets, _ = unpack_head(data, offset)
+                        checksum, json_octets, key_octets = unpack_head(data, offset)
                     except struct.error:
                         oddities.outgrown = True
                         return None
-                    end = offset + ENTRY_HEAD.size + key_octets + json_octets
-                    entry = data[offset + CHECKSUM_OCTETS : end]
-                    of_key = key_octets == len(key) and entry.startswith(key, KEY_AT)
+                    end = offset + entry_octets + key_octets + json_octets
+                    entry = data[offset + checksum_octets : end]
+                    of_key = entry[key_at : key_at + key_octets] == key
                     if of_key and digest(entry) == checksum:
                         return entry
                     if end > len(data):

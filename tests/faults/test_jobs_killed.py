@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import asyncpg
 
+from node.paths import DataPaths
 from node.postgres import EmbeddedPostgres
 from tests.faults.registrations import PREFIX, Registrations
 from tests.support import NodeProcess, eventually
@@ -70,7 +71,8 @@ async def _resolves(node: NodeProcess, identifier: str) -> bool:
 
 async def _versions(node: NodeProcess) -> dict[int, int]:
     """Count the changes of identifiers in the journal by the version they left behind."""
-    database = EmbeddedPostgres(node.data_dir / "postgres", node.data_dir / "run" / "postgres")
+    paths = DataPaths(node.data_dir)
+    database = EmbeddedPostgres(paths.postgres, paths.postgres_socket)
     connection = await asyncpg.connect(database.dsn)
     try:
         rows = await connection.fetch(

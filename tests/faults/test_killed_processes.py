@@ -12,6 +12,7 @@ import aiohttp
 import asyncpg
 import pytest
 
+from node.paths import DataPaths
 from node.postgres import EmbeddedPostgres
 from resolver.lookup import Found, Lookup
 from resolver.replica_reader import ReplicaReader
@@ -35,7 +36,8 @@ async def _all_resolve(node: NodeProcess, acknowledged: dict[str, str]) -> bool:
 
 
 async def _registry_records(node: NodeProcess) -> dict[str, list[dict[str, object]]]:
-    database = EmbeddedPostgres(node.data_dir / "postgres", node.data_dir / "run" / "postgres")
+    paths = DataPaths(node.data_dir)
+    database = EmbeddedPostgres(paths.postgres, paths.postgres_socket)
     connection = await asyncpg.connect(database.dsn)
     try:
         rows = await connection.fetch("SELECT spelling, values::text AS found FROM identifiers ORDER BY spelling")
