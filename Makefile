@@ -37,7 +37,7 @@ test: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n $(TESTS_AT_ONCE) -m "not slow" --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n $(TESTS_AT_ONCE) -m "not slow"
 
 test-all: install
 	$(BIN)/ruff check .
