@@ -79,7 +79,8 @@ def _replica(directory: Path, *, hot: bool) -> Iterator[tuple[ReplicaWriter, Rep
     if hot:
         writer.keep_hot_table(wanted=True)
         assert writer.hot_table is not None
-        assert not writer.hot_table.tend()
+        while writer.hot_table.tend():  # a busy machine fills it in more than one slice
+            pass
         assert writer.hot_table.figures.state == "live"
     reader = ReplicaReader(directory)
     try:
