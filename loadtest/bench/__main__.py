@@ -50,7 +50,7 @@ GROUPS: tuple[tuple[Group, tuple[Measure, ...]], ...] = (
     (measure_register, (measures.REGISTER,)),
     (
         measure_registry_load,
-        (measures.SINGLES, measures.SNMS_BATCH, measures.SEARCH, measures.UNDISTURBED),
+        (measures.SINGLES, measures.SNMS_BATCH, measures.SEARCH),
     ),
 )
 

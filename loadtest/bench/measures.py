@@ -45,13 +45,6 @@ MEMORY = Measure(
 SINGLES = Measure("single-registrations", "single registrations per second, 16 connections", 2000.0, None, "/s")
 SNMS_BATCH = Measure("snms-batch", "records per second through SNMS batchCreate, 1,500 a call", 20_000.0, None, "/s")
 SEARCH = Measure("search", "search by value among many records, p95", 50.0, None, "ms", higher_is_better=False)
-UNDISTURBED = Measure(
-    "lookups-undisturbed",
-    "p50 of lookups at half load beside 200 registrations a second ÷ alone",
-    1.1,
-    1.0,
-    higher_is_better=False,
-)
 
 MEASURES = {
     measure.name: measure
@@ -67,7 +60,6 @@ MEASURES = {
         SINGLES,
         SNMS_BATCH,
         SEARCH,
-        UNDISTURBED,
     )
 }
 

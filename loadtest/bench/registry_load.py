@@ -1,4 +1,4 @@
-"""The registry under its own load: single registrations, lists of them, searches, and lookups beside all that."""
+"""The registry under its own load: single registrations, lists of them, and searches."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from loadtest.bench import measures, settings
 from loadtest.bench.api import NodeApi
-from loadtest.bench.beside import measure_undisturbed
 from loadtest.bench.dataset import loaded_node
 from loadtest.bench.measures import Outcome
 from loadtest.bench.searches import measure_searches
@@ -37,8 +36,6 @@ def measure_registry_load(bench: settings.Settings, wanted: set[Measure], say: S
             outcomes.append(_singles(node, bench, say))
         if measures.SNMS_BATCH in wanted:
             outcomes.append(_snms(node, bench, say))
-        if measures.UNDISTURBED in wanted:
-            outcomes.append(measure_undisturbed(node, bench, say))
     if measures.SEARCH in wanted:
         outcomes.append(measure_searches(bench, say))
     return outcomes

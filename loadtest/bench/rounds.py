@@ -31,7 +31,6 @@ class Sample(msgspec.Struct, frozen=True):
 
     rate: float
     server_us: float
-    p50_us: float
     p99_us: float
     client_busy: float
     late: float
@@ -63,7 +62,6 @@ def sample(served: Served, plan: Plan) -> Sample:
     return Sample(
         series.rate,
         used_s / series.answered * 1e6,
-        series.latency.at["50"],
         series.latency.at["99"],
         figures.client_busy,
         series.late / series.arrived,

@@ -45,7 +45,6 @@ class Settings(msgspec.Struct, frozen=True):
     seconds: float = 5.0
     connections: int = 64
     write_rate: float = 500.0
-    beside_rate: float = 200.0
     searched_records: int = 10_000_000
     snms_records: int = 30_000
     searches: int = 400
