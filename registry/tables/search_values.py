@@ -18,8 +18,8 @@ DELETE FROM search_values AS old USING {_ARRAYS}
 WHERE old.prefix_id = $1 AND old.index = mine.index AND old.value = mine.value AND old.key = mine.key"""  # noqa: S608 - as above
 _FIND = """
 SELECT value, key FROM search_values
-WHERE prefix_id = $1 AND index = $2 AND value >= $3 AND value <= $4 AND (value, key) > ($5, $6)
-ORDER BY value, key LIMIT $7"""
+WHERE prefix_id = $1 AND index = $2 AND value <= $3 AND (value, key) > ($4, $5)
+ORDER BY value, key LIMIT $6"""
 
 
 class SearchRow(NamedTuple):
@@ -52,7 +52,9 @@ async def find(
 ) -> list[Hit]:
     """Return the next rows whose value is `value`, or begins with it, in the order of value and key."""
     last = value + _LAST if beginning else value
-    rows = await connection.fetch(_FIND, prefix_id, index, value, last, after.value, after.key, limit)
+    # One lower bound: of two, PostgreSQL may begin at the lower one, and read millions of rows up to the other.
+    first = max(after, Hit(value, ""))
+    rows = await connection.fetch(_FIND, prefix_id, index, last, first.value, first.key, limit)
     return [Hit(row["value"], row["key"]) for row in rows]
 
 
