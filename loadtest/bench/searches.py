@@ -59,6 +59,7 @@ def measure_searches(bench: settings.Settings, say: Callable[[str], None]) -> Ou
     data_dir = bench.work / f"searched-{bench.searched_records}"
     mark = data_dir / _MARK
     with bench_node(data_dir) as node:
+        asyncio.run(_prefix(node))
         if not mark.exists():
             say(f"loading {bench.searched_records:,} records to search")
             asyncio.run(_load(node, bench.searched_records))
@@ -97,9 +98,13 @@ async def _search(session: aiohttp.ClientSession, value: str, *, exact: bool) ->
     return len(said["items"])
 
 
-async def _load(node: BenchNode, records: int) -> None:
+async def _prefix(node: BenchNode) -> None:
     async with NodeApi(node.served.url, node.token) as api:
         await api.ensure_prefix(settings.SEARCH_PREFIX)
+
+
+async def _load(node: BenchNode, records: int) -> None:
+    async with NodeApi(node.served.url, node.token) as api:
         await api.create_template(_TEMPLATE_BODY)
     connection = await asyncpg.connect(node.database_dsn)
     try:
