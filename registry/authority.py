@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final
+from typing import Final, get_args
 
 from identifiers.changes import Role
 from registry.errors import Forbidden, Unauthenticated
@@ -97,15 +97,7 @@ class Principal:
     scopes: frozenset[str] | None = None
 
 
-ROLES: Final[tuple[Role, ...]] = (
-    "administrator",
-    "reviewer",
-    "auditor",
-    "enterprise_administrator",
-    "enterprise_user",
-    "applicant",
-    "reader",
-)
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
 
 def _row(reaches: str) -> dict[Role | None, Reach]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from identifiers.changes import Cursor
 from registry.barrier import ReplicaBarrier
 from registry.database import Pool
 from registry.rates import RateLimits
@@ -76,3 +77,8 @@ class RegistryContext:
     def __post_init__(self) -> None:
         """Make what is made from the rest."""
         object.__setattr__(self, "registrar", Registrar(self.pool))
+
+    async def resolvable(self, cursor: Cursor) -> bool:
+        """Wait until this host's replica has come as far as `cursor`; False if it has not in the time that is set."""
+        self.barrier.wake()
+        return await self.barrier.wait(cursor, self.settings.resolvable_wait_s)

@@ -58,7 +58,8 @@ _HOP_BY_HOP: Final = frozenset(
 )
 _HOP_BY_HOP_OCTETS: Final = frozenset(name.encode() for name in _HOP_BY_HOP)
 _SET_ANEW: Final = _HOP_BY_HOP | {"content-length"}
-_SNMS: Final = ("/snms/", "/identity/", "/identityv2/")
+SNMS_ROOTS: Final = ("/snms/", "/identity/", "/identityv2/")
+"""Where the registry's SNMS-compatible API lives; its clients know their own form of a refusal."""
 _SNMS_BUSY: Final = '{"message":"系统繁忙","status":-4,"data":null}'.encode()
 _UNUSUAL: Final = re.compile(r"[^!-~]|#")
 _AWAY: Final = "The registry does not answer: it is starting, or being restarted"
@@ -216,7 +217,7 @@ class RegistryProxy:
 
 def _refusal(request: BaseRequest, code: str, detail: str, remedy: str) -> Response:
     """Answer 503 in the form that the clients of the path know."""
-    if request.path.startswith(_SNMS):
+    if request.path.startswith(SNMS_ROOTS):
         return Response(status=503, body=_SNMS_BUSY, headers={"Content-Type": "application/json", "Retry-After": "1"})
     return problem(503, code, detail, remedy, retry_after_s=1)
 

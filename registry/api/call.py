@@ -146,8 +146,7 @@ class Call:
         if cursor is None:
             async with self.connected() as connection:
                 cursor = await journal.end(connection)
-        self.context.barrier.wake()
-        return await self.context.barrier.wait(cursor, self.context.settings.resolvable_wait_s)
+        return await self.context.resolvable(cursor)
 
     async def _claim(self) -> Claim | None:
         key = self.request.headers.get("Idempotency-Key")

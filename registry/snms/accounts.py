@@ -1,10 +1,11 @@
 """Calls about accounts: signing in with a password in clear or hashed, and creating users."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple
 
 from identifiers.changes import Cursor
 from registry.database import Connection
-from registry.errors import Forbidden, InvalidFields, TooManyRequests, Unauthenticated
+from registry.errors import InvalidFields, TooManyRequests, Unauthenticated
 from registry.service import users
 from registry.service.secrets import NewPassword, password_from_sha256
 from registry.service.sign_in import SignedIn, sign_in_hashed
@@ -34,33 +35,18 @@ class NewUser(NamedTuple):
 
 async def sign_in(call: Call) -> Any:
     """`POST /identity/token`: a name and a password in clear, or an access key and a secret key."""
-    username, password = await _credentials(call)
-    try:
-        signed_in = await service_sign_in(
-            call.context, username=username, password=password, address=call.address, now=call.now
-        )
-    except (Unauthenticated, TooManyRequests) as error:
-        raise _refusal(error) from error
-    return await _session(call, signed_in)
+    return await _session(call, service_sign_in)
 
 
 async def sign_in_hashed_form(call: Call) -> Any:
     """`POST /identity/token/v1`: the password hashed together with the date."""
-    username, password = await _credentials(call)
-    try:
-        signed_in = await sign_in_hashed(
-            call.context, username=username, password=password, address=call.address, now=call.now
-        )
-    except (Unauthenticated, TooManyRequests) as error:
-        raise _refusal(error) from error
-    return await _session(call, signed_in)
+    return await _session(call, sign_in_hashed)
 
 
 async def create(call: Call) -> Any:
     """`POST /identity/registry`: a user without an enterprise yet. Administrators only."""
     body = await call.members()
-    if call.principal.role != "administrator":
-        raise Forbidden("role_not_allowed", "administrators only")
+    call.check_administrator()
     new = read_new_user(body, contact_limit=CONTACT_CHARACTERS_MAX)
     password = await hashed(new)
 
@@ -111,16 +97,15 @@ async def create_user(connection: Connection, call: Call, new: NewUser, password
     return account.id, cursor
 
 
-async def _credentials(call: Call) -> tuple[str, str]:
+async def _session(call: Call, begin: Callable[..., Awaitable[SignedIn]]) -> dict[str, str]:
     body = await call.members()
     username = body.text("username", "userName", limit=NAME_CHARACTERS_MAX)
-    return username, body.text("password", limit=PASSWORD_CHARACTERS_MAX)
-
-
-async def _session(call: Call, signed_in: SignedIn) -> dict[str, str]:
-    if signed_in.cursor is not None:
-        await call.resolvable(signed_in.cursor)
-    return {"token": signed_in.token}
+    password = body.text("password", limit=PASSWORD_CHARACTERS_MAX)
+    try:
+        begun = await begin(call.context, username=username, password=password, address=call.address, now=call.now)
+    except (Unauthenticated, TooManyRequests) as error:
+        raise _refusal(error) from error
+    return {"token": begun.token}
 
 
 def _refusal(error: Unauthenticated | TooManyRequests) -> Refusal:

@@ -13,7 +13,7 @@ from registry.errors import Unauthenticated
 from registry.snms import envelope
 from registry.snms.call import Call
 from registry.snms.envelope import Refusal, Status
-from registry.snms.refusals import BUSY, NOT_PERMITTED, PLEASE_SIGN_IN, refusal_of
+from registry.snms.refusals import BUSY, refusal_of
 from registry.snms.routes import ROUTES
 from registry.snms.routing import SnmsRoute
 
@@ -24,13 +24,6 @@ JSON: Final = "application/json"
 Authenticate = Callable[[web.Request], Awaitable[Principal | None]]
 
 log = logging.getLogger(__name__)
-
-__all__ = ["NOT_PERMITTED", "PLEASE_SIGN_IN", "ROOTS", "add_routes", "is_below"]
-
-
-def is_below(path: str) -> bool:
-    """Whether a path belongs to this API."""
-    return path.startswith(ROOTS)
 
 
 def add_routes(app: web.Application, context: RegistryContext, authenticate: Authenticate) -> None:

@@ -9,11 +9,10 @@ from aiohttp import web
 from identifiers.changes import Cursor
 from identifiers.value_json import decode_json
 from identifiers.values import ValuesError
-from registry import journal
 from registry.authority import Principal
 from registry.context import RegistryContext
-from registry.database import Connection, connected
-from registry.errors import Unauthenticated
+from registry.database import Connection
+from registry.errors import Forbidden, Unauthenticated
 from registry.service.change import Claim, Outcome, make_change
 from registry.service.secrets import request_digest
 from registry.snms.envelope import Refusal, Status, refused
@@ -49,6 +48,11 @@ class Call:
             raise Unauthenticated("token_missing", "this call needs a token")
         return self._principal
 
+    def check_administrator(self) -> None:
+        """Raise `Forbidden` unless an administrator calls."""
+        if self.principal.role != "administrator":
+            raise Forbidden("role_not_allowed", "administrators only")
+
     async def json(self) -> Any:
         """Read the body as JSON; `application/json` in UTF-8, or no media type at all."""
         self._check_media_type()
@@ -73,16 +77,8 @@ class Call:
 
         outcome = await make_change(self.context.pool, self.now, in_transaction, await self._claim())
         if outcome.cursor is not None:
-            await self.resolvable(outcome.cursor)
+            await self.context.resolvable(outcome.cursor)
         return outcome.body
-
-    async def resolvable(self, cursor: Cursor | None) -> bool:
-        """Wait until this host's resolver can answer for a change (None: for everything committed), at most 2 s."""
-        if cursor is None:
-            async with connected(self.context.pool) as connection:
-                cursor = await journal.end(connection)
-        self.context.barrier.wake()
-        return await self.context.barrier.wait(cursor, self.context.settings.resolvable_wait_s)
 
     def _check_media_type(self) -> None:
         declared = self.request.headers.get("Content-Type")

@@ -30,7 +30,7 @@ _GENERAL_ID_DIGITS: Final = 16
 async def apply(call: Call) -> Any:
     """`POST /snms/api/v3/ent/apply`: user, enterprise and the application for its prefix, all or nothing."""
     body = await call.members()
-    _administrators_only(call.principal)
+    call.check_administrator()
     new = read_new_user(body.members("sysUser"), contact_limit=50)
     form = read_form(body)
     password = await hashed(new)
@@ -150,11 +150,6 @@ async def _rids(connection: Connection, documents: EnterpriseDocuments | None) -
         return {}
     ids = [file_id for found in msgspec.structs.asdict(documents).values() for file_id in found]
     return {file_id: file.rid for file_id, file in (await files.by_ids(connection, ids)).items()}
-
-
-def _administrators_only(principal: Principal) -> None:
-    if principal.role != "administrator":
-        raise Forbidden("role_not_allowed", "administrators only")
 
 
 def _listed(enterprise: Enterprise, open_ids: list[str]) -> dict[str, Any]:

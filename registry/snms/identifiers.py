@@ -25,7 +25,7 @@ from registry.snms.entries import (
     read_registration,
 )
 from registry.snms.envelope import Refusal, Status, refused
-from registry.snms.refusals import refusal_of
+from registry.snms.refusals import refusal_of, unknown_prefix
 from registry.snms.values import TEMPLATE_INDEX, TEMPLATE_TYPE, check_values, record_values
 from registry.tables import identifiers as table
 from registry.tables import prefixes, templates
@@ -277,7 +277,7 @@ async def _writable_prefix(connection: Connection, principal: Principal, handle:
     authorise(principal, Action.WRITE_IDENTIFIER)
     prefix = await prefixes.by_prefix(connection, parsed.parts.prefix)
     if prefix is None:
-        raise refused("前缀不存在", "unknown_prefix", "handle", 404)
+        raise unknown_prefix("handle")
     check_reaches(principal, Action.WRITE_IDENTIFIER, prefix.enterprise)
     check_takes_registrations(prefix)
     return prefix

@@ -14,6 +14,7 @@ from registry.snms.envelope import refused
 from registry.snms.members import Members
 from registry.snms.pages import PageWanted
 from registry.snms.pages import page as shown_page
+from registry.snms.refusals import unknown_prefix
 from registry.tables import enterprises
 from registry.tables import prefixes as table
 from registry.tables.enterprises import Enterprise
@@ -35,7 +36,7 @@ async def query(call: Call) -> Any:
         authorise(principal, Action.READ_PREFIX)
         found = await table.by_prefix(connection, text)
         if found is None or found.state not in prefix_states.STATUS_CODES:
-            raise refused("前缀不存在", "unknown_prefix", "prefix", 404)
+            raise unknown_prefix("prefix")
         owner = await enterprises.by_id(connection, found.enterprise)
         if owner is None or owner.applicant != principal.account:
             check_reaches(principal, Action.READ_PREFIX, found.enterprise)
@@ -109,7 +110,7 @@ async def _check_approved(connection: Connection, principal: Principal, prefix: 
     authorise(principal, Action.ROUTE_PREFIX)
     found = await table.by_prefix(connection, prefix)
     if found is None:
-        raise refused("前缀不存在", "unknown_prefix", "entPrefix", 404)
+        raise unknown_prefix("entPrefix")
     check_reaches(principal, Action.ROUTE_PREFIX, found.enterprise)
     if found.state not in _IN_FORCE:
         raise refused("企业尚未通过国家顶级节点审核", "not_approved", "entPrefix")

@@ -52,6 +52,12 @@ MESSAGES: Final[dict[str, str]] = {
 """Texts that clients know, by our codes. Other refusals carry our own message."""
 
 
+def unknown_prefix(field: str) -> Refusal:
+    """Make the refusal of a prefix that is not registered here."""
+    code = "unknown_prefix"
+    return Refusal(Status.REFUSED, MESSAGES[code], code, field=field, http_status=404)
+
+
 def refusal_of(error: Exception) -> Refusal | None:
     """Translate whatever a call raised; None for a defect of ours, which the caller logs."""
     if isinstance(error, Refusal):

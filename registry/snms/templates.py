@@ -13,6 +13,7 @@ from registry.service.templates import About
 from registry.snms.call import Call
 from registry.snms.envelope import Refusal, refused
 from registry.snms.members import Members
+from registry.snms.refusals import unknown_prefix
 from registry.snms.values import RESERVED, VALUE_CHARACTERS_MAX
 from registry.tables import prefixes
 from registry.tables import templates as table
@@ -218,7 +219,7 @@ async def _check_prefix(connection: Connection, principal: Principal, action: Ac
     authorise(principal, action)
     found = await prefixes.by_prefix(connection, prefix)
     if found is None:
-        raise refused("前缀不存在", "unknown_prefix", "prefix", 404)
+        raise unknown_prefix("prefix")
     check_reaches(principal, action, found.enterprise)
 
 

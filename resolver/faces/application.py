@@ -19,11 +19,10 @@ from resolver.faces.lookup_many import LookupMany
 from resolver.faces.problem import problem
 from resolver.faces.redirect import Redirect
 from resolver.faces.request_target import Target
-from resolver.registry_proxy import RegistryProxy, cut_off
+from resolver.registry_proxy import SNMS_ROOTS, RegistryProxy, cut_off
 
 LOOKUP_MANY: Final = "/api/v1/lookup"
 REGISTRY: Final = "/api/v1"
-SNMS: Final = ("/snms/", "/identity/", "/identityv2/")
 HANDLE_API: Final = "/api"
 
 log = logging.getLogger(__name__)
@@ -60,7 +59,7 @@ class Faces:
             return await self._health.serve(request, target)
         if target.path == LOOKUP_MANY:
             return await self._lookup_many.serve(request)
-        if _is_below(target, REGISTRY) or target.path.startswith(SNMS):
+        if _is_below(target, REGISTRY) or target.path.startswith(SNMS_ROOTS):
             return await self._proxy.serve(request)
         if _is_below(target, HANDLE_API):
             return await self._handle_json.serve(request, target)
