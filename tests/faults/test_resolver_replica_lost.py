@@ -5,6 +5,7 @@ import contextlib
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -68,11 +69,11 @@ def published_at(replica: Path) -> int:
 
 
 def delete_everything(replica: Path) -> None:
+    """Move it all away first: whoever still writes into a directory would make its removal fail."""
+    lost = Path(tempfile.mkdtemp(dir=replica.parent))
     for path in replica.iterdir():
-        if path.is_symlink() or path.is_file():
-            path.unlink()
-        else:
-            shutil.rmtree(path)
+        path.rename(lost / path.name)
+    shutil.rmtree(lost, ignore_errors=True)
 
 
 def delete_the_file(replica: Path) -> None:
