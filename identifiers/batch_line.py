@@ -3,6 +3,7 @@
 The careful path alone takes about ten times as long; bulk import wants 30,000 lines of 6 values per second and core.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Annotated, Any, Final, Literal
 
@@ -21,6 +22,7 @@ from identifiers.values import (
     TTL_DEFAULT_S,
     U4_MAX,
     VALUES_PER_RECORD_MAX,
+    PlainText,
     Value,
     ValuesError,
     type_octets,
@@ -100,6 +102,32 @@ def render_row(line: bytes, *, timestamp: int) -> tuple[str, bytes]:
             return plain.identifier, rendered
     name, values = decode_row(line, timestamp=timestamp)
     return name, values_to_json(values)
+
+
+def render_texts(texts: Sequence[PlainText], *, timestamp: int) -> bytes | None:
+    """Return the canonical JSON of values that are printable text, in ascending order of their indexes.
+
+    The octets are those of ``values_to_json``, all defaults taken. None if these are not such values, if a type is
+    none, or has a structure of its own.
+    """
+    end = _usual_end(timestamp)
+    parts: list[bytes] = []
+    last = 0
+    try:
+        for index, type_, text in texts:
+            if index <= last or not text.isprintable():
+                return None
+            last = index
+            parts.append(_plain_beginning(index, type_) + _encode(text) + end)
+    except ValuesError:
+        return None
+    rendered = b"[" + b",".join(parts) + b"]"
+    # A record has fewer octets on the wire than its JSON has.
+    return (
+        rendered
+        if last <= INDEX_MAX and 0 < len(parts) <= VALUES_PER_RECORD_MAX and len(rendered) <= RECORD_OCTETS_MAX
+        else None
+    )
 
 
 def decode_plain_body(body: bytes) -> tuple[tuple[Value, ...], str | None] | None:
@@ -183,6 +211,11 @@ def _render_plain(plain: list[_PlainValue], timestamp: str, quotes: int) -> byte
                 end = b'},"permissions":"%b"' % raw.permissions.encode() + end[1:]
         parts.append(_plain_beginning(index, raw.type) + _encode(data) + end)
     return b"[" + b",".join(parts) + b"]" if quotes == 0 else None
+
+
+@lru_cache(maxsize=16)
+def _usual_end(timestamp: int) -> bytes:
+    return b'},"ttl":%d,"timestamp":"%b"}' % (TTL_DEFAULT_S, instant_text(timestamp).encode())
 
 
 @lru_cache(maxsize=4_096)

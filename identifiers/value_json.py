@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 import msgspec
 import orjson
 
-from identifiers.batch_line import decode_plain_body, decode_row, render_row
+from identifiers.batch_line import decode_plain_body, decode_row, render_row, render_texts
 from identifiers.json_shape import as_instant, as_list
 from identifiers.json_text import JSON_DEPTH_MAX, decode_json
 from identifiers.value_reading import read_value, read_values
@@ -21,6 +21,7 @@ __all__ = [
     "decode_stored",
     "decode_values",
     "render_row",
+    "render_texts",
     "value_to_json",
     "values_to_json",
 ]

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -48,6 +48,10 @@ class Reference(msgspec.Struct, frozen=True, gc=False):
 
     handle: str
     index: int
+
+
+PlainText: TypeAlias = tuple[int, str, str]
+"""A value that is text and takes every default: its index, its type and its text."""
 
 
 class Value(msgspec.Struct, frozen=True, gc=False):

@@ -8,12 +8,12 @@ import msgspec
 from identifiers.grading import GRADE_GRANTED, apply_grades
 from identifiers.handle import check_new_handle
 from identifiers.identifier import HandleParts, Invalid
-from identifiers.value_json import decode_row, render_row, values_to_json
-from identifiers.values import Value, ValuesError
+from identifiers.value_json import decode_row, render_row, render_texts, values_to_json
+from identifiers.values import PlainText, Value, ValuesError
 from registry.errors import FieldError
 from registry.service.batch_answers import Rejection
-from registry.service.indexed_values import NOTHING_INDEXED, Indexed, index_values
-from registry.service.template_rules import template_faults
+from registry.service.indexed_values import NOTHING_INDEXED, Indexed, index_values, needs_indexing
+from registry.service.template_rules import are_plainly_good, template_faults
 from registry.tables.templates import Template
 
 if TYPE_CHECKING:
@@ -90,6 +90,23 @@ def templated_row(number: int, found: "Identifier", values: Sequence[Value], tem
         index_values(template, graded),
         tuple(faults),
     )
+
+
+def plain_row(
+    number: int, found: "Identifier", texts: Sequence[PlainText], template: Template | None, timestamp_s: int
+) -> Row | None:
+    """Make a row of plain texts without making values of them first; None where `templated_row` has to look closer.
+
+    That is so if the template narrows or indexes anything, or has anything against a text.
+    """
+    if template is None or template.grades or needs_indexing(template) or not are_plainly_good(template, texts):
+        return None
+    rendered = render_texts(texts, timestamp=timestamp_s)
+    if rendered is None:
+        return None
+    assert isinstance(found.parts, HandleParts)  # noqa: S101 - as above
+    shown = _encode(found.spelling)
+    return Row(number, found.parts.prefix, found.key, found.spelling, shown, rendered, template)
 
 
 def forgives(template: Template) -> bool:

@@ -15,7 +15,7 @@ import msgspec
 from identifiers.changes import START
 from identifiers.handle import check_new_handle
 from identifiers.identifier import HandleParts, Invalid
-from identifiers.values import Value, ValuesError, check_values
+from identifiers.values import PlainText, Value, ValuesError, check_values
 from registry.authority import Action, Principal, authorise
 from registry.context import RegistryContext
 from registry.database import connected
@@ -36,7 +36,7 @@ from registry.service.batch import Pipeline, in_flight_max
 from registry.service.batch_answers import Answers, Rejection, RowAnswer
 from registry.service.batch_chunk import ChunkWriter
 from registry.service.batch_policy import ListOp, ListPolicy
-from registry.service.batch_rows import Row, forgives, templated_row
+from registry.service.batch_rows import Row, forgives, plain_row, templated_row
 from registry.service.identifiers import violates
 from registry.tables.templates import Template
 
@@ -66,12 +66,13 @@ _ERRORS: Final[Mapping[str, type[RegistryError]]] = {
 class Entry:
     """One entry: the identifier as written, the code of its template, and its values. A deletion names only the first.
 
-    Values may come in any order; they are checked here.
+    Values may come in any order; they are checked here. Those that are nothing but text may come as `texts` instead.
     """
 
     identifier: str
     template: str | None = None
     values: tuple[Value, ...] = ()
+    texts: tuple[PlainText, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,11 +195,18 @@ def _read(
     template = known[entry.template]
     if isinstance(template, RegistryError):
         return template
+    if (
+        entry.texts
+        and not entry.values
+        and (row := plain_row(at, found, entry.texts, template, timestamp_s)) is not None
+    ):
+        return row
+    sent = entry.values + tuple(Value(index, type_, text.encode()) for index, type_, text in entry.texts)
     try:
-        check_values(entry.values)
+        check_values(sent)
     except ValuesError as error:
         return one_field("bad_values", error.field or "values", error.message)
-    values = [msgspec.structs.replace(value, timestamp=timestamp_s) for value in entry.values]
+    values = [msgspec.structs.replace(value, timestamp=timestamp_s) for value in sent]
     values.sort(key=_BY_INDEX)
     row = templated_row(at, found, values, template)
     if template is not None and row.faults and not forgives(template):

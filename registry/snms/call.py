@@ -53,11 +53,15 @@ class Call:
         if self.principal.role != "administrator":
             raise Forbidden("role_not_allowed", "administrators only")
 
-    async def json(self) -> Any:
-        """Read the body as JSON; `application/json` in UTF-8, or no media type at all."""
+    async def body(self) -> bytes:
+        """Read the body; `application/json` in UTF-8, or no media type at all."""
         self._check_media_type()
+        return await self.request.read()
+
+    async def json(self) -> Any:
+        """Read the body as JSON."""
         try:
-            return decode_json(await self.request.read())
+            return decode_json(await self.body())
         except ValuesError as error:
             raise refused(f"请求体不是合法的JSON: {error.message}", "malformed_json") from error
 

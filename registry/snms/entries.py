@@ -1,13 +1,13 @@
 """Reading registrations: one by one with the fault named, or at once where all of them are well formed."""
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
 from registry.snms.envelope import Refusal
 from registry.snms.members import Members
-from registry.snms.values import VALUE_CHARACTERS_MAX, Sent
+from registry.snms.values import VALUE_CHARACTERS_MAX, Data, Sent
 
 HANDLE_CHARACTERS_MAX: Final = 255
 VERSION_CHARACTERS_MAX: Final = 128
@@ -16,29 +16,17 @@ INDEX_MAX: Final = 2**31 - 1
 VALUES_MAX: Final = 2_000
 
 
-class Registration(NamedTuple):
+class Registration(msgspec.Struct, gc=False):
     """A registration as it was sent."""
 
     handle: str
-    version: str
-    values: list[Sent]
+    version: str = msgspec.field(name="templateVersion")
+    values: list[Sent] = msgspec.field(name="value")
 
 
-class _Data(msgspec.Struct, gc=False):
-    format: str
-    value: str
-
-
-class _Value(msgspec.Struct, gc=False):
-    index: int
-    type: str
-    data: _Data
-
-
-class _Entry(msgspec.Struct, gc=False):
-    handle: str
-    templateVersion: str  # noqa: N815 - the member's name
-    value: list[_Value]
+# Quotation marks of the members above and of their texts, without those that a text itself holds.
+_ENTRY_QUOTES: Final = 3 * 2 + 2 * 2
+_VALUE_QUOTES: Final = 5 * 2 + 3 * 2
 
 
 def read_registration(body: Members) -> Registration:
@@ -50,16 +38,32 @@ def read_registration(body: Members) -> Registration:
     return Registration(handle, version, [_read_value(one) for one in body.list_of_members("value", limit=VALUES_MAX)])
 
 
-def read_entries(entries: Sequence[Any]) -> list[Registration | Refusal]:
-    """Read the entries of a batch; a malformed one becomes its refusal."""
+def plain_entries(body: bytes) -> list[Registration] | None:
+    """Read the body of a batch at once if all of its entries are well formed and of the plain shape; else None.
+
+    What is read so, `decode_json` and `read_entries` read the same way; they take four times as long.
+    """
+    if b"\\\\" in body:
+        return None
     try:
-        return [_plain(entry) for entry in msgspec.convert(entries, list[_Entry])]
-    except (msgspec.ValidationError, _Unusual):
-        return [_read_entry(entry) for entry in entries]
+        entries = _decode_entries(body)
+        values = sum([_checked(entry) for entry in entries])
+    except (msgspec.DecodeError, UnicodeDecodeError, _Unusual):
+        return None
+    # As many quotation marks as the plain shape has: no other members, and none that occurs twice.
+    quotes = body.count(b'"') - (body.count(b'\\"') if b"\\" in body else 0)
+    return entries if quotes == _ENTRY_QUOTES * len(entries) + _VALUE_QUOTES * values else None
+
+
+def read_entries(entries: Sequence[Any]) -> list[Registration | Refusal]:
+    """Read the decoded entries of a batch one by one; a malformed one becomes its refusal."""
+    return [_read_entry(entry) for entry in entries]
 
 
 def handle_of(entry: Any) -> str:
-    """Return the name an entry gives itself, for its result; empty if it gives none."""
+    """Return the name an entry, read or as JSON, gives itself, for its result; empty if it gives none."""
+    if isinstance(entry, Registration):
+        return entry.handle
     handle = entry.get("handle") if isinstance(entry, dict) else entry
     return handle[:HANDLE_CHARACTERS_MAX] if isinstance(handle, str) else ""
 
@@ -68,19 +72,19 @@ class _Unusual(Exception):  # noqa: N818 - sends the whole list the slow way, wh
     pass
 
 
-def _plain(entry: _Entry) -> Registration:
-    if not (
-        0 < len(entry.handle) <= HANDLE_CHARACTERS_MAX and 0 < len(entry.templateVersion) <= VERSION_CHARACTERS_MAX
-    ):
+def _checked(entry: Registration) -> int:
+    """Return the number of an entry's values. Raises `_Unusual` for what the slow way refuses or reads differently."""
+    if not (0 < len(entry.handle) <= HANDLE_CHARACTERS_MAX and 0 < len(entry.version) <= VERSION_CHARACTERS_MAX):
         raise _Unusual
-    return Registration(entry.handle, entry.templateVersion, [_plain_value(value) for value in entry.value])
-
-
-def _plain_value(value: _Value) -> Sent:
-    text = value.data.value
-    if not 0 <= value.index <= INDEX_MAX or len(text) > VALUE_CHARACTERS_MAX or not text.isprintable():
+    if len(entry.values) > VALUES_MAX or not (entry.handle + entry.version).isprintable():
         raise _Unusual
-    return Sent(value.index, value.type, value.data.format, text)
+    for value in entry.values:
+        type_, text = value.type, value.data.value
+        if not 0 <= value.index <= INDEX_MAX or len(text) > VALUE_CHARACTERS_MAX or not text.isprintable():
+            raise _Unusual
+        if not 0 < len(type_) <= TYPE_CHARACTERS_MAX or not type_.isprintable() or not value.data.format.isalnum():
+            raise _Unusual
+    return len(entry.values)
 
 
 def _read_entry(entry: Any) -> Registration | Refusal:
@@ -95,4 +99,8 @@ def _read_value(value: Members) -> Sent:
     type_ = value.text("type", limit=TYPE_CHARACTERS_MAX)
     data = value.members("data")
     format_ = data.text("format", limit=32)
-    return Sent(index, type_, format_, data.optional_text("value", "vlaue", limit=VALUE_CHARACTERS_MAX) or "")
+    text = data.optional_text("value", "vlaue", limit=VALUE_CHARACTERS_MAX) or ""
+    return Sent(index, type_, Data(format_, text))
+
+
+_decode_entries: Final = msgspec.json.Decoder(list[Registration]).decode

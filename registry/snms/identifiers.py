@@ -21,12 +21,13 @@ from registry.snms.entries import (
     HANDLE_CHARACTERS_MAX,
     Registration,
     handle_of,
+    plain_entries,
     read_entries,
     read_registration,
 )
 from registry.snms.envelope import Refusal, Status, refused
 from registry.snms.refusals import refusal_of, unknown_prefix
-from registry.snms.values import TEMPLATE_INDEX, TEMPLATE_TYPE, check_values, record_values
+from registry.snms.values import TEMPLATE_INDEX, TEMPLATE_TYPE, check_values, plain_texts, record_values
 from registry.tables import identifiers as table
 from registry.tables import prefixes, templates
 from registry.tables.identifiers import Record
@@ -119,12 +120,12 @@ async def delete(call: Call) -> Any:
 
 async def create_many(call: Call) -> Any:
     """`POST /identityv2/data/batchCreate`."""
-    return await _write_many(call, "create", await call.json())
+    return await _write_many(call, "create")
 
 
 async def update_many(call: Call) -> Any:
     """`PUT /identityv2/data/batchUpdate`."""
-    return await _write_many(call, "update", await call.json())
+    return await _write_many(call, "update")
 
 
 async def delete_many(call: Call) -> Any:
@@ -137,10 +138,11 @@ async def delete_many(call: Call) -> Any:
     return await _carry_out(call, "delete", [handle_of(name) for name in names], entries)
 
 
-async def _write_many(call: Call, op: ListOp, body: Any) -> list[dict[str, Any]]:
+async def _write_many(call: Call, op: ListOp) -> list[dict[str, Any]]:
     authorise(call.principal, Action.WRITE_IDENTIFIER)
-    body = _checked_list(body)
-    sent = read_entries(body)
+    plain = plain_entries(await call.body())
+    body = _checked_list(plain if plain is not None else await call.json())
+    sent = plain if plain is not None else read_entries(body)
     async with connected(call.context.pool) as connection:
         entries = await _entries(connection, call.principal, op, sent)
     return await _carry_out(call, op, [handle_of(entry) for entry in body], entries)
@@ -201,7 +203,10 @@ async def _entries(
             entries.append(one)
             continue
         try:
-            template = await known.template(one)
+            template = known.met(one) or await known.template(one)
+            if (texts := plain_texts(template, one.version, one.values)) is not None:
+                entries.append(Entry(one.handle, template.code, texts=texts))
+                continue
             check_values(template, one.values, stored.get(one.handle, {}))
         except (Refusal, RegistryError) as error:
             entries.append(refusal_of(error) or _bad_handle())
@@ -218,6 +223,11 @@ class _Known:
         self._principal = principal
         self._prefixes: dict[str, Prefix | Exception] = {}
         self._templates: dict[tuple[str, str], Template | Exception] = {}
+
+    def met(self, sent: Registration) -> Template | None:
+        """Return the template of an entry if an entry before had the same prefix, spelled the same way, and version."""
+        found = self._templates.get((sent.handle.partition("/")[0], sent.version))
+        return found if isinstance(found, Template) else None
 
     async def template(self, sent: Registration) -> Template:
         """Return the template of an entry, once its prefix is known to take registrations from the caller."""

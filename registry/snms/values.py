@@ -4,10 +4,11 @@ The service checks every rule again; what is decided here is which fault is name
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
-from identifiers.values import Value
+import msgspec
+
+from identifiers.values import PlainText, Value
 from registry.snms.envelope import refused
 from registry.tables.templates import Item, Template
 
@@ -17,14 +18,29 @@ TEMPLATE_TYPE: Final = "TEMPLATE"
 VALUE_CHARACTERS_MAX: Final = 255
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Data(msgspec.Struct, frozen=True, gc=False):
+    """The text of a value, and the form it is in; only `string` is taken."""
+
+    format: str
+    value: str
+
+
+class Sent(msgspec.Struct, frozen=True, gc=False):
     """One value as a client sent it."""
 
     index: int
     type: str
-    format: str
-    text: str
+    data: Data
+
+    @property
+    def format(self) -> str:
+        """The form the text is in."""
+        return self.data.format
+
+    @property
+    def text(self) -> str:
+        """The text."""
+        return self.data.value
 
 
 def check_values(template: Template, sent: Sequence[Sent], before: Mapping[int, str]) -> None:
@@ -61,6 +77,31 @@ def _check_text(item: Item, value: Sent) -> None:
     longest = min(item.length_max or VALUE_CHARACTERS_MAX, VALUE_CHARACTERS_MAX)
     if not shortest <= len(value.text) <= longest:
         raise refused(f"属性{item.type}长度应在{shortest}到{longest}之间", "bad_length", item.type)
+
+
+def plain_texts(template: Template, version: str, sent: Sequence[Sent]) -> tuple[PlainText, ...] | None:
+    """Return a registration's values for the record, the template's version among them, if nothing is to be said.
+
+    That is so where each is text of an item that asks no more than a length, in the order of the indexes; None for all
+    else, good or bad. What passes here passes `check_values` too.
+    """
+    plain = template.plain
+    found = [(TEMPLATE_INDEX, TEMPLATE_TYPE, version)]
+    last = TEMPLATE_INDEX
+    for value in sent:
+        index, text = value.index, value.data.value
+        rule = plain.get(index)
+        if rule is None or index <= last or value.type != rule[0] or value.data.format != "string":
+            return None
+        if not rule[1] <= len(text) <= rule[2] or len(text) > VALUE_CHARACTERS_MAX:
+            return None
+        last = index
+        found.append((index, value.type, text))
+    if template.required:
+        given = {index for index, _, _ in found}
+        if not all(item.index in given for item in template.required):
+            return None
+    return tuple(found)
 
 
 def record_values(version: str, sent: Sequence[Sent]) -> tuple[Value, ...]:
