@@ -21,6 +21,8 @@ KIND_GRANT = "grant"
 KIND_OPERATOR = "operator"
 KIND_APPLICATION = "application"
 KIND_QUOTA = "quota"
+KIND_REPORT_KEY = "report_key"
+KIND_REPORT = "report"
 
 Op = Literal["create", "update", "withdraw"]
 Role = Literal[

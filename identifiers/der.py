@@ -6,6 +6,7 @@ from identifiers.octets import OctetReader, WireError
 
 INTEGER: Final = 0x02
 BIT_STRING: Final = 0x03
+OCTET_STRING: Final = 0x04
 OBJECT_IDENTIFIER: Final = 0x06
 SEQUENCE: Final = 0x30
 

@@ -9,12 +9,16 @@ _U4: Final = struct.Struct(">I")
 
 
 class WireError(ValueError):
-    """Octets that are no message part: what was expected, and the offset where it was not found."""
+    """Octets that are no message part: what was expected, and the offset where it was not found.
 
-    def __init__(self, message: str, offset: int = 0) -> None:
+    ``rc`` is the Handle response code that answers them, PROTOCOL_ERROR (4) unless a more exact one exists.
+    """
+
+    def __init__(self, message: str, offset: int = 0, rc: int = 4) -> None:
         super().__init__(f"{message} (at octet {offset})")
         self.message = message
         self.offset = offset
+        self.rc = rc
 
 
 class OctetReader:

@@ -40,6 +40,7 @@ class _StoredValue(msgspec.Struct, frozen=True, gc=False):
     ttl: int | str = TTL_DEFAULT_S
     timestamp: str = ""
     references: tuple[Reference, ...] = ()
+    ttl_type: int | None = msgspec.field(default=None, name="ttlType")
 
 
 @lru_cache(maxsize=1_024)
@@ -76,4 +77,5 @@ def _from_stored(stored: _StoredValue) -> Value:
         absolute,
         _stored_instant(stored.timestamp) if stored.timestamp else 0,
         stored.references,
+        stored.ttl_type,
     )

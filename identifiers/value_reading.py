@@ -21,6 +21,7 @@ from identifiers.values import (
     INVALID_VALUE,
     PERMISSIONS_DEFAULT,
     TTL_DEFAULT_S,
+    TTL_TYPE_MAX,
     VALUES_PER_RECORD_MAX,
     Reference,
     Value,
@@ -75,6 +76,7 @@ def read_value(raw: Any, field: str, *, timestamps: bool = False) -> Value:
         absolute,
         timestamp if timestamps else 0,
         _read_references(found, field),
+        as_number(found["ttlType"], f"{field}.ttlType", TTL_TYPE_MAX) if "ttlType" in found else None,
     )
 
 

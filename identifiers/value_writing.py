@@ -47,6 +47,8 @@ def _show(value: Value, exact: bool) -> dict[str, Any]:  # noqa: FBT001 - positi
     if value.permissions != PERMISSIONS_DEFAULT:
         shown["permissions"] = format(value.permissions, "04b")
     shown["ttl"] = instant_text(value.ttl) if value.ttl_absolute else value.ttl
+    if value.ttl_type is not None:
+        shown["ttlType"] = value.ttl_type
     if value.timestamp:
         shown["timestamp"] = instant_text(value.timestamp)
     if value.references:

@@ -18,6 +18,8 @@ VALUE_OCTETS_MIN: Final = 26
 HANDLE_OCTETS_MAX: Final = 2_048
 """Longest name any Handle software reads, in octets of UTF-8."""
 TTL_DEFAULT_S: Final = 86_400
+TTL_TYPE_OTHER_MIN: Final = 2
+TTL_TYPE_MAX: Final = 255
 
 ADMIN_READ: Final = 0b1000
 ADMIN_WRITE: Final = 0b0100
@@ -58,7 +60,8 @@ class Value(msgspec.Struct, frozen=True, gc=False):
     """One value of a record.
 
     ``ttl`` is in seconds, or seconds since 1970 if ``ttl_absolute``; ``timestamp`` in seconds since 1970, 0 = none;
-    ``permissions`` are the four bits admin read, admin write, public read, public write.
+    ``permissions`` are the four bits admin read, admin write, public read, public write. ``ttl_type`` is the octet on
+    the wire that says what the TTL means, if it is neither relative (0) nor absolute (1); it is only kept.
     """
 
     index: int
@@ -69,6 +72,7 @@ class Value(msgspec.Struct, frozen=True, gc=False):
     ttl_absolute: bool = False
     timestamp: int = 0
     references: tuple[Reference, ...] = ()
+    ttl_type: int | None = None
 
 
 def check_values(values: Sequence[Value]) -> None:
@@ -139,6 +143,8 @@ def _check_value(value: Value, field: str) -> int:
         raise ValuesError(error.message, f"{field}.type", error.code) from None
     if not (0 <= value.ttl <= U4_MAX and 0 <= value.timestamp <= U4_MAX and 0 <= value.permissions <= PERMISSIONS_MAX):
         raise ValuesError("TTL, timestamp and permissions have 32, 32 and 4 bits", field)
+    if value.ttl_type is not None and not TTL_TYPE_OTHER_MIN <= value.ttl_type <= TTL_TYPE_MAX:
+        raise ValuesError("a TTL type other than relative and absolute is a number from 2 to 255", f"{field}.ttlType")
     return octets + sum(_check_reference(reference, field) for reference in value.references)
 
 

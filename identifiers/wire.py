@@ -6,7 +6,7 @@ from typing import Final
 
 from identifiers.hs_vlist import encode_references, read_references
 from identifiers.octets import OctetReader, WireError
-from identifiers.values import PERMISSIONS_MAX, VALUE_OCTETS_MIN, VALUES_PER_RECORD_MAX, Value
+from identifiers.values import INVALID_VALUE, PERMISSIONS_MAX, VALUE_OCTETS_MIN, VALUES_PER_RECORD_MAX, Value
 
 __all__ = ["WireError", "decode_values", "encode_value", "encode_values", "read_value", "read_values"]
 
@@ -20,7 +20,8 @@ def encode_value(value: Value) -> bytes:
     """Return one value in the layout of the wire."""
     type_ = value.type.encode()
     data = value.data
-    head = _HEAD.pack(value.index, value.timestamp, value.ttl_absolute, value.ttl, value.permissions, len(type_))
+    ttl_type = value.ttl_absolute if value.ttl_type is None else value.ttl_type
+    head = _HEAD.pack(value.index, value.timestamp, ttl_type, value.ttl, value.permissions, len(type_))
     references = encode_references(value.references) if value.references else _NO_REFERENCES
     return b"%b%b%b%b%b" % (head, type_, _U4.pack(len(data)), data, references)
 
@@ -46,7 +47,7 @@ def read_values(reader: OctetReader) -> tuple[Value, ...]:
     at = reader.offset
     count = reader.count(VALUE_OCTETS_MIN)
     if count > VALUES_PER_RECORD_MAX:
-        raise WireError(f"{count} values, at most {VALUES_PER_RECORD_MAX} are allowed", at)
+        raise WireError(f"{count} values, at most {VALUES_PER_RECORD_MAX} are allowed", at, INVALID_VALUE)
     return tuple(read_value(reader) for _ in range(count))
 
 
@@ -64,11 +65,12 @@ def read_value(reader: OctetReader) -> Value:
     except struct.error:
         raise WireError(f"a value does not fit the {reader.left} octets left", at) from None
     except UnicodeDecodeError:
-        raise WireError("the type of a value is not UTF-8", at + _HEAD.size) from None
-    if ttl_type > _ABSOLUTE:
-        raise WireError(f"TTL type {ttl_type} is neither relative (0) nor absolute (1)", at + 8)
+        raise WireError("the type of a value is not UTF-8", at + _HEAD.size, INVALID_VALUE) from None
     reader.offset = data_end if has_references else data_end + 4
     references = read_references(reader) if has_references else ()
     # The execute bits of RFC 3651 above the four are dropped, as all software does.
     bits = permissions & PERMISSIONS_MAX
-    return Value(index, type_, octets[data_start:data_end], bits, ttl, ttl_type == _ABSOLUTE, timestamp, references)
+    data = octets[data_start:data_end]
+    if ttl_type > _ABSOLUTE:  # kept as it is
+        return Value(index, type_, data, bits, ttl, False, timestamp, references, ttl_type)  # noqa: FBT003 - hot path
+    return Value(index, type_, data, bits, ttl, ttl_type == _ABSOLUTE, timestamp, references)

@@ -11,7 +11,7 @@ from loadtest.schedule import NS_PER_S
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from loadtest.http_client import Connection
+    from loadtest.connection import Connection
     from loadtest.recorder import Recorder
     from loadtest.schedule import Schedule
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from loadtest.http_client import Connection
+    from loadtest.connection import Connection
     from loadtest.recorder import Recorder
 
 

@@ -24,8 +24,23 @@ if TYPE_CHECKING:
 
 EXIT_WRONG_ANSWERS = 1
 EXIT_NOT_RUN = 3
+SECRET_CHARACTERS_MAX = 16_384
+_HANDLE_URL = "handle://127.0.0.1:2641"
+DEFAULT_URLS = {"http": "http://127.0.0.1:8080", "handle-udp": _HANDLE_URL, "handle-tcp": _HANDLE_URL}
 
-Url = Annotated[str, typer.Option(help="The node to load, http://HOST:PORT.")]
+Protocol = Annotated[
+    Literal["http", "handle-udp", "handle-tcp"], typer.Option(help="How to ask: HTTP, or the Handle protocol.")
+]
+Url = Annotated[
+    str | None,
+    typer.Option(
+        help="The node to load. Default: http://127.0.0.1:8080, for the Handle protocol handle://127.0.0.1:2641."
+    ),
+]
+Auth = Annotated[
+    str, typer.Option(metavar="INDEX:HANDLE", help="Who creates records over handle-tcp: the place of a secret.")
+]
+SecretFile = Annotated[Path | None, typer.Option(metavar="FILE", help="The secret there, as text.")]
 Scenario = Annotated[
     Literal["uniform", "zipf", "misses", "mixed", "register"],
     typer.Option(
@@ -62,7 +77,8 @@ app = typer.Typer(add_completion=False)
 @app.command("loadtest")
 def loadtest_command(
     *,
-    url: Url = "http://127.0.0.1:8080",
+    url: Url = None,
+    protocol: Protocol = "http",
     scenario: Scenario = "uniform",
     loop: Loop = "open",
     rate: Rate = 1000.0,
@@ -77,6 +93,8 @@ def loadtest_command(
     write_share: WriteShare = 0.1,
     write_prefix: WritePrefix = "",
     token: Token = "",
+    auth: Auth = "",
+    secret_file: SecretFile = None,
     timeout: Timeout = 10.0,
     outstanding_max: OutstandingMax = 100_000,
     seed: Seed = 1,
@@ -92,14 +110,26 @@ def loadtest_command(
     asked = {"keys": _keys(prefix, count, key_format, keys), "zipf_exponent": zipf_exponent, "seed": seed}
     load = {"scenario": scenario, "loop": loop, "rate": rate, "duration_s": duration, "warmup_s": warmup}
     bounds = {"connections": connections, "outstanding_max": outstanding_max, "timeout_s": timeout}
-    writes = {"write_share": write_share, "write_prefix": write_prefix or prefix, "token": token}
-    plan = _checked({"url": url, "allow_remote": allow_remote} | asked | load | bounds | writes)
+    writes = {"write_share": write_share, "write_prefix": write_prefix or prefix, "user": auth}
+    secret = token if protocol == "http" else _secret(secret_file)
+    at = {"url": url or DEFAULT_URLS[protocol], "protocol": protocol, "allow_remote": allow_remote, "token": secret}
+    plan = _checked(at | asked | load | bounds | writes)
     figures = _run(plan)
     if report is not None:
         write_report(figures, report)
     _print(figures, as_json=as_json)
     if any(series.wrong for series in figures.series):
         raise typer.Exit(EXIT_WRONG_ANSWERS)
+
+
+def _secret(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.read(SECRET_CHARACTERS_MAX).removesuffix("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"the secret in {path} cannot be read") from error
 
 
 def _keys(prefix: str, count: int, key_format: str, path: Path | None) -> KeyPattern | KeyFile:
@@ -119,7 +149,7 @@ def _checked(fields: dict[str, Any]) -> Plan:
         plan = msgspec.convert(msgspec.to_builtins(fields), Plan)
         check_plan(plan)
         open_keys(plan.keys)
-        parse_target(plan.url, allow_remote=plan.allow_remote)
+        parse_target(plan.url, allow_remote=plan.allow_remote, scheme=plan.scheme)
     except (PlanError, KeysError, TargetError, msgspec.ValidationError) as error:
         raise typer.BadParameter(str(error)) from error
     return plan

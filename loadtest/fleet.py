@@ -6,12 +6,15 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Self
 
-from loadtest.http_client import Connection, Owner
+from loadtest.connection import Connection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from loadtest.connection import Owner
     from loadtest.target import Target
+
+    Make = Callable[[Owner], Connection]
 
 CONNECT_TIMEOUT_S = 5.0
 REOPEN_PAUSE_S = 0.1
@@ -25,9 +28,10 @@ class Unreachable(Exception):  # noqa: N818 - the name says what the target is
 class Fleet:
     """A number of connections to one target, each reopened after a pause when it ends, until closed."""
 
-    def __init__(self, target: Target, owner: Owner, size: int) -> None:
+    def __init__(self, target: Target, owner: Owner, size: int, make: Make) -> None:
         self._target = target
         self._owner = owner
+        self._make = make
         self._open: dict[int, Connection] = {}
         self._size = size
         self._tasks: list[asyncio.Task[None]] = []
@@ -50,7 +54,7 @@ class Fleet:
 
     async def __aenter__(self) -> Self:
         """Open every connection; raise Unreachable when one cannot be."""
-        opening = [self._connect(Connection(self._owner)) for _ in range(self._size)]
+        opening = [self._connect(self._make(self._owner)) for _ in range(self._size)]
         outcomes = await asyncio.gather(*opening, return_exceptions=True)
         connections = [outcome for outcome in outcomes if isinstance(outcome, Connection)]
         for failure in (outcome for outcome in outcomes if isinstance(outcome, BaseException)):
@@ -104,13 +108,13 @@ class Fleet:
         while True:
             await asyncio.sleep(REOPEN_PAUSE_S)
             with contextlib.suppress(Unreachable):
-                return await self._connect(Connection(self._owner))
+                return await self._connect(self._make(self._owner))
 
     async def _connect(self, connection: Connection) -> Connection:
-        loop, target = asyncio.get_running_loop(), self._target
+        target = self._target
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                await loop.create_connection(lambda: connection, target.address, target.port)
+                await connection.connect(target)
         except (OSError, TimeoutError) as error:
             raise Unreachable(
                 f"{target.host} does not accept connections ({error or 'timeout'}); is the node running?"

@@ -13,7 +13,7 @@ from loadtest.arrivals import Arrivals
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from loadtest.http_client import Connection
+    from loadtest.connection import Connection
     from loadtest.recorder import Recorder
     from loadtest.schedule import Schedule
 
@@ -30,6 +30,7 @@ class OpenLoop:
         waiting_max: int,
         timeout_ns: int,
         clock_ns: Callable[[], int],
+        spin: bool = True,
     ) -> None:
         self.recorder = recorder
         self._next_request = next_request
@@ -41,7 +42,7 @@ class OpenLoop:
             waiting_max=waiting_max,
             timeout_ns=timeout_ns,
             clock_ns=clock_ns,
-            spin=True,
+            spin=spin,
         )
 
     def opened(self, connection: Connection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 import msgspec
@@ -13,6 +14,8 @@ RATE_MAX = 1_000_000.0
 CONNECTIONS_MAX = 10_000
 OUTSTANDING_MAX = 1_000_000
 TIMEOUT_S_MAX = 600.0
+
+_USER = re.compile(r"[0-9]{1,9}:.+", re.DOTALL)
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 
@@ -28,11 +31,15 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     answer came; measures capacity. `warmup_s` comes before the `duration_s` that is recorded. `write_share` (of
     "mixed") is the part of the arrivals that registers a new identifier below `write_prefix` and looks it up until
     it resolves; look-ups and registrations have `connections` each. "register" registers new identifiers and nothing
-    else, as fast as they are accepted.
+    else, as fast as they are accepted. `spin` (of look-ups in an open loop) keeps a core busy for exact arrivals;
+    without it they come in bursts, up to 1 ms late, and the core is free between them. Over the Handle protocol (`url`
+    is handle://HOST:PORT) registrations are creates in one session of `user`, INDEX:HANDLE, whose secret is the
+    `token`.
     """
 
     url: str
     keys: KeyPattern | KeyFile
+    protocol: Literal["http", "handle-udp", "handle-tcp"] = "http"
     scenario: Literal["uniform", "zipf", "misses", "mixed", "register"] = "uniform"
     loop: Literal["open", "closed"] = "open"
     rate: Annotated[float, msgspec.Meta(gt=0, le=RATE_MAX)] = 1000.0
@@ -45,8 +52,15 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     write_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1
     write_prefix: str = ""
     token: str = ""
+    user: str = ""
     seed: int = 1
+    spin: bool = True
     allow_remote: bool = False
+
+    @property
+    def scheme(self) -> str:
+        """What `url` begins with."""
+        return "http" if self.protocol == "http" else "handle"
 
     @property
     def read_rate(self) -> float:
@@ -68,10 +82,23 @@ def check_plan(plan: Plan) -> None:
     if plan.scenario == "register" and plan.loop == "open":
         raise PlanError("the register scenario measures capacity: run it with the closed loop (--loop closed)")
     writes = plan.write_rate or plan.scenario == "register"
-    if writes and not plan.token:
+    if plan.protocol != "http":
+        _check_handle_plan(plan)
+    elif writes and not plan.token:
         raise PlanError(f"the {plan.scenario} scenario registers identifiers: give it a token (--token, IDNODE_TOKEN)")
     if writes and not plan.write_prefix:
         raise PlanError(f"the {plan.scenario} scenario registers identifiers: name their prefix (--write-prefix)")
+
+
+def _check_handle_plan(plan: Plan) -> None:
+    if plan.scenario == "mixed":
+        raise PlanError("the mixed scenario runs over http: over the Handle protocol look-ups and creates run apart")
+    if plan.scenario != "register":
+        return
+    if plan.protocol != "handle-tcp":
+        raise PlanError("the register scenario needs TCP (--protocol handle-tcp): UDP carries look-ups only")
+    if not _USER.fullmatch(plan.user) or not plan.token:
+        raise PlanError("creates need a user: give its place with --auth INDEX:HANDLE, its secret with --secret-file")
 
 
 def without_token(plan: Plan) -> Plan:

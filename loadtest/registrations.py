@@ -16,7 +16,7 @@ from loadtest.scenarios import ABSENT, ACCEPTED
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from loadtest.http_client import Connection
+    from loadtest.connection import Connection
     from loadtest.recorder import Recorder
     from loadtest.scenarios import Registration
     from loadtest.schedule import Schedule

@@ -31,7 +31,7 @@ async def run(plan: Plan, *, report: Callable[[Progress], None], stopping: async
     Raises PlanError, KeysError, TargetError or Unreachable when nothing could be measured.
     """
     check_plan(plan)
-    target = parse_target(plan.url, allow_remote=plan.allow_remote)
+    target = parse_target(plan.url, allow_remote=plan.allow_remote, scheme=plan.scheme)
     streams = make_streams(plan, target)
     # The prepared requests never become garbage: keep the collector from looking at them during the run.
     gc.collect()

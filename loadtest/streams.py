@@ -7,8 +7,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from loadtest import handle_requests
 from loadtest.closed_loop import ClosedLoop
 from loadtest.fleet import Fleet
+from loadtest.handle_client import HandleDatagrams, HandleStream
+from loadtest.http_client import HttpConnection
 from loadtest.keys import open_keys
 from loadtest.open_loop import OpenLoop
 from loadtest.recorder import Recorder
@@ -17,11 +20,18 @@ from loadtest.scenarios import ABSENT, ACCEPTED, FOUND, PREPARED_MAX, places, re
 from loadtest.schedule import NS_PER_S, Schedule
 
 if TYPE_CHECKING:
+    from loadtest.connection import Connection, Owner
     from loadtest.plan import Plan
     from loadtest.target import Target
 
 # A closed loop asks for as many as it can; one process asks for no more than this many a second.
 CLOSED_RATE_MAX = 200_000
+
+CONNECTIONS: dict[str, type[Connection]] = {
+    "http": HttpConnection,
+    "handle-tcp": HandleStream,
+    "handle-udp": HandleDatagrams,
+}
 
 clock_ns = time.perf_counter_ns
 
@@ -70,11 +80,11 @@ def make_streams(plan: Plan, target: Target) -> list[Stream]:
 
 def _reads(plan: Plan, target: Target) -> Stream:
     absent = plan.scenario == "misses"
-    recorder = Recorder("misses" if absent else "reads", ABSENT if absent else FOUND, begin_ns=clock_ns())
+    recorder = Recorder("misses" if absent else "reads", _right(plan, absent=absent), begin_ns=clock_ns())
     next_request = repeated(_prepared(plan, target, absent=absent)).__next__
     if plan.loop == "closed":
         closed = ClosedLoop(recorder, next_request, clock_ns=clock_ns)
-        return Stream(closed, Fleet(target, closed, plan.connections), (recorder,))
+        return Stream(closed, _fleet(plan, target, closed), (recorder,))
     owner = OpenLoop(
         Schedule(plan.read_rate),
         recorder,
@@ -82,8 +92,9 @@ def _reads(plan: Plan, target: Target) -> Stream:
         waiting_max=max(0, plan.outstanding_max - plan.connections),
         timeout_ns=int(plan.timeout_s * NS_PER_S),
         clock_ns=clock_ns,
+        spin=plan.spin,
     )
-    return Stream(owner.arrivals, Fleet(target, owner, plan.connections), (recorder,))
+    return Stream(owner.arrivals, _fleet(plan, target, owner), (recorder,))
 
 
 def _writes(plan: Plan, target: Target) -> Stream:
@@ -99,14 +110,33 @@ def _writes(plan: Plan, target: Target) -> Stream:
         timeout_ns=int(plan.timeout_s * NS_PER_S),
         clock_ns=clock_ns,
     )
-    return Stream(owner.arrivals, Fleet(target, owner, plan.connections), (accepted, resolvable))
+    return Stream(owner.arrivals, _fleet(plan, target, owner), (accepted, resolvable))
 
 
 def _registrations_only(plan: Plan, target: Target) -> Stream:
-    accepted = Recorder("accepted", ACCEPTED, begin_ns=clock_ns())
-    fresh = registrations(plan.write_prefix, target.host, plan.token, run=f"{time.time_ns():x}")
-    closed = ClosedLoop(accepted, lambda: next(fresh).put, clock_ns=clock_ns)
-    return Stream(closed, Fleet(target, closed, plan.connections), (accepted,))
+    run = f"{time.time_ns():x}"
+    if plan.protocol == "http":
+        accepted = Recorder("accepted", ACCEPTED, begin_ns=clock_ns())
+        fresh = registrations(plan.write_prefix, target.host, plan.token, run=run)
+        closed = ClosedLoop(accepted, lambda: next(fresh).put, clock_ns=clock_ns)
+    else:
+        accepted = Recorder("accepted", handle_requests.ACCEPTED, begin_ns=clock_ns())
+        created = handle_requests.creations(
+            plan.write_prefix, target, handle_requests.parse_user(plan.user, plan.token), run=run
+        )
+        closed = ClosedLoop(accepted, created.__next__, clock_ns=clock_ns)
+    return Stream(closed, _fleet(plan, target, closed), (accepted,))
+
+
+def _fleet(plan: Plan, target: Target, owner: Owner) -> Fleet:
+    return Fleet(target, owner, plan.connections, CONNECTIONS[plan.protocol])
+
+
+def _right(plan: Plan, *, absent: bool) -> frozenset[int]:
+    """Return the statuses of right answers: of HTTP, or the response codes of the Handle protocol."""
+    if plan.protocol == "http":
+        return ABSENT if absent else FOUND
+    return handle_requests.ABSENT if absent else handle_requests.FOUND
 
 
 def _prepared(plan: Plan, target: Target, *, absent: bool) -> list[bytes]:
@@ -114,4 +144,7 @@ def _prepared(plan: Plan, target: Target, *, absent: bool) -> list[bytes]:
     rate = CLOSED_RATE_MAX if plan.loop == "closed" else plan.read_rate
     limit = min(PREPARED_MAX, int(rate * (plan.warmup_s + plan.duration_s)) + 1)
     place = places(plan.scenario, len(keys), plan.zipf_exponent, rng)
+    if plan.protocol != "http":
+        keeps = plan.protocol == "handle-tcp"
+        return handle_requests.read_messages(keys, place, absent=absent, limit=limit, keeps=keeps)
     return read_requests(keys, target.host, place, absent=absent, limit=limit)

@@ -7,7 +7,7 @@ import socket
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-HTTP_PORT = 80
+PORTS = {"http": 80, "handle": 2641}
 
 
 class TargetError(Exception):
@@ -23,7 +23,7 @@ class Target:
     host: str
 
 
-def parse_target(url: str, *, allow_remote: bool) -> Target:
+def parse_target(url: str, *, allow_remote: bool, scheme: str = "http") -> Target:
     """Return the target that `url` names; raise TargetError when it cannot or must not be loaded.
 
     A load test is an attack on whoever did not ask for it, so an address other than loopback
@@ -31,11 +31,12 @@ def parse_target(url: str, *, allow_remote: bool) -> Target:
     """
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname, parts.port or HTTP_PORT
+        host, port = parts.hostname, parts.port or PORTS[scheme]
     except ValueError as error:
-        raise TargetError(f"{url!r} is not a URL ({error}); write http://HOST:PORT") from error
-    if parts.scheme != "http" or not host:
-        raise TargetError(f"{url!r} cannot be loaded: write http://HOST:PORT (TLS is measured at the proxy, not here)")
+        raise TargetError(f"{url!r} is not a URL ({error}); write {scheme}://HOST:PORT") from error
+    if parts.scheme != scheme or not host:
+        tls = " (TLS is measured at the proxy, not here)" if scheme == "http" else ""
+        raise TargetError(f"{url!r} cannot be loaded: write {scheme}://HOST:PORT{tls}")
     if parts.path not in ("", "/") or parts.query or parts.fragment or parts.username is not None:
         raise TargetError(f"{url!r} has more than a host and a port; the scenario chooses the paths")
     addresses = _addresses(host, port)

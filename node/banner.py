@@ -3,7 +3,7 @@
 from pathlib import Path
 
 
-def banner(*, url: str, token_file: Path, token: str | None, data_dir: Path, database: str) -> str:
+def banner(*, url: str, handle: str, token_file: Path, token: str | None, data_dir: Path, database: str) -> str:
     """Return the lines; `token` only on the first start, when it is shown this once."""
     lines = [
         "",
@@ -11,6 +11,7 @@ def banner(*, url: str, token_file: Path, token: str | None, data_dir: Path, dat
         "",
         f"  API description      {url}/api/v1/openapi.json",
         f"  Browse the API       {url}/api/v1/docs",
+        f"  Handle protocol      {handle}, TCP and UDP",
         f"  Data                 {data_dir}",
         f"  Database             {database}",
     ]

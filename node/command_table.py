@@ -49,9 +49,9 @@ COMMANDS: Final = (
     ),
     CommandRow(
         "top-node",
-        "sync.commands",
+        "sync.top_node.command",
         "top_node",
-        "Run a simulator of the national top-level node that takes reports (table T9) and shows them on a page.",
+        "Run a simulator of the national top-level node that takes reports strictly by the profile and shows them.",
     ),
     CommandRow(
         "loadtest",
@@ -65,6 +65,12 @@ COMMANDS: Final = (
         "node.commands.prefix_command",
         "prefixes",
         "Prefixes: the names below which identifiers are registered.",
+    ),
+    CommandRow(
+        "handle",
+        "node.commands.handle_command",
+        "app",
+        "Records and prefixes of any Handle server: create, change, list, site.",
     ),
     CommandRow("sync", "sync.commands", "app", "How reporting to the national top-level node stands."),
 )

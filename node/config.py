@@ -92,8 +92,27 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             f"replica.map_initial_octets ({replica.map_initial_octets}) is more than replica.map_max_octets "
             f"({replica.map_max_octets}); lower the first or raise the second"
         )
-    if sync.upstream_url and not sync.reporter_prefix:
-        yield "sync.upstream_url is set but sync.reporter_prefix is not; give this node's own prefix, such as 88.118"
+    http = settings.http
+    if http.tls_address and not (http.tls_certificate_file and http.tls_key_file):
+        yield "http.tls_address is set, so http.tls_certificate_file and http.tls_key_file have to be set too"
+    if http.client_certificates != "off" and not http.tls_address:
+        yield "http.client_certificates is set, but clients show certificates over TLS only: set http.tls_address too"
+    if sync.reports and not sync.reporter_prefix:
+        yield (
+            f"reports have somewhere to go (sync.transport = {sync.transport}) but sync.reporter_prefix is not set; "
+            "give this node's own prefix, such as 88.118"
+        )
+    if sync.sign_key_file and not sync.key_id:
+        yield "sync.sign_key_file is set but sync.key_id is not; give the name the collector knows the key by"
+    if sync.key_id and sync.key_id.partition("#")[0] != sync.reporter_prefix:
+        yield f"sync.key_id ({sync.key_id}) must begin with sync.reporter_prefix ({sync.reporter_prefix}) and #"
+    if sync.tls_key_file and not sync.tls_certificate_file:
+        yield "sync.tls_key_file is set but sync.tls_certificate_file is not; give both, or neither"
+    if sync.transport != "https" and not sync.reports:
+        place = "sync.upstream_sftp" if sync.transport == "sftp" else "sync.upstream_directory"
+        yield f"sync.transport is {sync.transport} but {place} is not set; give it, or leave sync.transport out"
+    if sync.transport == "sftp" and sync.upstream_sftp and not (sync.sftp_key_file and sync.sftp_host_key):
+        yield "sync.transport is sftp: give sync.sftp_key_file and sync.sftp_host_key"
 
 
 def _assemble(values: Mapping[str, Any]) -> Settings:

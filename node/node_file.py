@@ -12,7 +12,7 @@ import orjson
 class NodeDescription:
     """What a running node says of itself; nothing in it is secret. `ready`: all of it has started.
 
-    `url` is how this host reaches it, `public_url` how its clients do.
+    `url` is how this host reaches it, `public_url` how its clients do; `handle` is where it speaks the Handle protocol.
     """
 
     url: str
@@ -24,6 +24,7 @@ class NodeDescription:
     database: str
     version: str
     started_at: str
+    handle: str
     processes: Mapping[str, int]
 
 

@@ -31,12 +31,19 @@ def node_status(paths: DataPaths, pool: Pool, reporter: str = "") -> Mapping[str
         async with connected(pool) as connection:
             return await reporter_status(connection, reporter, datetime.now(UTC), HALTED_MAX)
 
-    return {"processes": processes, "spool": spool} | ({"sync": sync} if reporter else {})
+    async def handle() -> Any:
+        return await asyncio.to_thread(_handle, paths.node_file)
+
+    return {"handle": handle, "processes": processes, "spool": spool} | ({"sync": sync} if reporter else {})
 
 
 def _processes(node_file: Path) -> list[dict[str, Any]]:
     about = orjson.loads(node_file.read_bytes())
     return [{"name": name, "pid": pid} for name, pid in about["processes"].items()]
+
+
+def _handle(node_file: Path) -> str:
+    return str(orjson.loads(node_file.read_bytes())["handle"])
 
 
 def _spool(directory: Path) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -19,13 +20,19 @@ class DataPaths:
         self.postgres = data_dir / "postgres"
         self.replica = data_dir / "replica"
         self.spool = data_dir / "spool" / "lookups"
+        self.snapshots = data_dir / "snapshots"
+        self.monitor = data_dir / "monitor"
         self.run = data_dir / "run"
         self.metrics = self.run / "metrics"
+        self.handle_state = self.run / "handle"
+        self.http_sessions = self.run / "http-sessions"
         self.node_file = self.run / "node.json"
+        self.monitor_status = self.run / "monitor.json"
         self.admin_token = data_dir / "admin-token"
         self.sockets = _socket_directory(self.run)
         self.postgres_socket = self.sockets / "postgres"
         self.registry_socket = self.sockets / "registry.sock"
+        self.registry_calls_socket = self.sockets / "registry-calls.sock"
         self.follower_socket = self.sockets / "follower.sock"
 
     def create(self) -> None:
@@ -43,8 +50,11 @@ class DataPaths:
 
     def clear_run(self) -> None:
         """Remove what only a running node has: sockets, metrics, its description."""
-        for socket in (self.registry_socket, self.follower_socket, self.node_file):
+        for socket in (self.registry_socket, self.registry_calls_socket, self.follower_socket, self.node_file):
             socket.unlink(missing_ok=True)
+        self.monitor_status.unlink(missing_ok=True)
+        shutil.rmtree(self.handle_state, ignore_errors=True)
+        shutil.rmtree(self.http_sessions, ignore_errors=True)
         for file in self.metrics.glob("*.prom*"):
             file.unlink(missing_ok=True)
         for directory in (self.metrics, self.postgres_socket, self.sockets if self.sockets != self.run else None):

@@ -4,8 +4,12 @@ import asyncio
 import logging
 import resource
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+from msgspec.structs import replace
+
+from node.addresses import HostPort
 from node.claim import claimed
 from node.listening import reserved
 from node.paths import DataPaths
@@ -31,11 +35,28 @@ async def serve(settings: Settings, say: Callable[[str], None]) -> None:
         paths.clear_run()
         paths.create()
         try:
-            with reserved(settings.http.address) as address:
+            with (
+                reserved(settings.http.address) as address,
+                reserved(settings.handle.address, "--handle", datagrams=True) as handle,
+                _with_tls_reserved(settings) as settings_in_use,
+            ):
                 _log.info("the node starts in %s", paths.data_dir)
-                await Supervisor(settings, paths, address=address, shared_lock=shared_lock, say=say).run(stop)
+                node = Supervisor(
+                    settings_in_use, paths, address=address, handle=handle, shared_lock=shared_lock, say=say
+                )
+                await node.run(stop)
         finally:
             paths.clear_run()
+
+
+@contextmanager
+def _with_tls_reserved(settings: Settings) -> Iterator[Settings]:
+    """Hold the address for TLS, if there is one; gives the settings with the port chosen. Raises `AddressError`."""
+    if not settings.http.tls_address:
+        yield settings
+        return
+    with reserved(HostPort(settings.http.tls_address)) as address:
+        yield replace(settings, http=replace(settings.http, tls_address=str(address)))
 
 
 def _raise_open_files() -> None:

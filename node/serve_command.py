@@ -30,6 +30,9 @@ def serve(
     ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Directory of the node's data; default: ./idnode-data.")] = None,
     http: Annotated[str | None, typer.Option(help="HOST:PORT to listen on; default: 127.0.0.1:8080.")] = None,
+    handle: Annotated[
+        str | None, typer.Option(help="HOST:PORT for the Handle protocol; default: 127.0.0.1:2641.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that answer lookups; default: one per core.")] = None,
     database: Annotated[
         str | None, typer.Option(help="Address (DSN) of a PostgreSQL 15 or newer; default: the embedded one.")
@@ -43,6 +46,7 @@ def serve(
     flags = {
         "data_dir": None if data_dir is None else str(data_dir),
         "http.address": http,
+        "handle.address": handle,
         "workers": workers,
         "database.dsn": database,
     }

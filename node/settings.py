@@ -61,6 +61,63 @@ class Http(msgspec.Struct, frozen=True, kw_only=True):
         int,
         _number("of these, from one address; a reverse proxy is one address", "connections", 1, 1_000_000),
     ] = 1000
+    tls_address: Annotated[
+        str,
+        Meta(
+            pattern=r"^((\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):[0-9]{1,5})?$",
+            max_length=255,
+            description="where to listen for TLS besides; port 0 takes any free one; empty: nowhere",
+            extra={"form": "HOST:PORT"},
+        ),
+    ] = ""
+    tls_certificate_file: Annotated[
+        str,
+        Meta(
+            max_length=4096,
+            description="the certificate, and those it was made from, in PEM; needed where tls_address is set",
+            extra={"form": "a path"},
+        ),
+    ] = ""
+    tls_key_file: Annotated[
+        str,
+        Meta(
+            max_length=4096,
+            description="its private key, in PEM; needed where tls_address is set",
+            extra={"form": "a path"},
+        ),
+    ] = ""
+    client_certificates: Annotated[
+        Literal["off", "optional"],
+        Meta(
+            description="`optional`: clients are asked for a certificate over TLS, whose key has to be in the record "
+            "of the user it names"
+        ),
+    ] = "off"
+    basic_on_loopback: Annotated[
+        bool,
+        Meta(description="whether secret keys (Basic) are taken without TLS from this host itself, for tests"),
+    ] = False
+    links: Annotated[
+        bool, Meta(description="whether links lead to what is registered; else they lead to `/api/handles`")
+    ] = True
+    country_header: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9-]*$",
+            max_length=64,
+            description="header by which trusted proxies tell a client's country, for the choice of locations",
+            extra={"form": "the name of a header"},
+        ),
+    ] = ""
+    record_headers: Annotated[
+        str,
+        Meta(
+            pattern=r"^([Xx]-[A-Za-z0-9-]+(\s*,\s*[Xx]-[A-Za-z0-9-]+)*)?$",
+            max_length=4096,
+            description="headers that values of type 10320/headers may set besides the usual ones",
+            extra={"form": "names beginning with X-, with commas between them"},
+        ),
+    ] = ""
 
 
 class Database(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,6 +188,29 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     ] = 180
 
 
+class Mirror(msgspec.Struct, frozen=True, kw_only=True):
+    """Being a read-only mirror of another node: no database, no registry, its lookups only."""
+
+    upstream_url: Annotated[
+        str,
+        Meta(
+            pattern=r"^(https?://[^\s?#]+)?$",
+            max_length=2048,
+            description="the node whose change feed is followed; empty: this node is no mirror",
+            extra=_WEB_ADDRESS,
+        ),
+    ] = ""
+    token_file: Annotated[
+        str,
+        Meta(
+            max_length=4096,
+            description="the token shown to that node, of an account with the role reader and no enterprise; "
+            "empty: mirror-token in the data directory",
+            extra={"form": "a path"},
+        ),
+    ] = ""
+
+
 class National(msgspec.Struct, frozen=True, kw_only=True):
     """The national top-level node, as far as it decides what is registered here."""
 
@@ -159,6 +239,98 @@ class Snms(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
 
 
+class Handle(msgspec.Struct, frozen=True, kw_only=True):
+    """The Handle protocol over TCP and UDP, on one port shared by all workers, and who administers the node with it."""
+
+    address: Annotated[HostPort, Meta(description="where to listen; port 0 takes any free one")] = HostPort(
+        "127.0.0.1:2641"
+    )
+    public_addresses: Annotated[
+        str,
+        Meta(
+            pattern=r"^([0-9A-Fa-f.:]+(\s*,\s*[0-9A-Fa-f.:]+)*)?$",
+            max_length=1024,
+            description="where clients reach the node, the first as its address in the site record; "
+            "empty: what handle.address leads to",
+            extra={"form": "IP addresses with commas between them"},
+        ),
+    ] = ""
+    site_description: Annotated[
+        str,
+        Meta(max_length=255, description="what the site record says of this node", extra={"form": "text"}),
+    ] = ""
+    site_serial: Annotated[
+        int, _number("number of the site record, to be raised with every change of it", "count", 1, 65_534)
+    ] = 1
+    key_file: Annotated[
+        str,
+        Meta(
+            max_length=4096,
+            description="the private key (PEM; RSA, DSA or SM2) that answers are signed with; "
+            "empty: handle-key.pem in the data directory",
+            extra={"form": "a path"},
+        ),
+    ] = ""
+    connections_max: Annotated[int, _number("open connections to one worker", "connections", 1, 1_000_000)] = 4096
+    connections_per_address_max: Annotated[int, _number("of these, from one address", "connections", 1, 1_000_000)] = (
+        256
+    )
+    pipeline_max: Annotated[
+        int, _number("requests of one connection in hand; beyond that it is not read", "requests", 1, 1024)
+    ] = 32
+    first_message_timeout_s: Annotated[
+        int, _number("time a client has for its first request after connecting", "seconds", 1, 300)
+    ] = 15
+    message_timeout_s: Annotated[int, _number("time a client has to send a begun request", "seconds", 1, 300)] = 15
+    idle_timeout_s: Annotated[
+        int, _number("how long a connection may rest between two requests", "seconds", 1, 86_400)
+    ] = 600
+    write_stall_timeout_s: Annotated[
+        int, _number("how long a client may leave an answer unread before it is cut off", "seconds", 1, 300)
+    ] = 30
+    udp_answers_per_s: Annotated[
+        int,
+        _number("answers by UDP to one source (/24, /64); a worker sends those above to TCP", "per second", 1, 10**9),
+    ] = 200
+    udp_octets_per_s: Annotated[
+        int, _number("octets of answers by UDP to one source", "octets per second", 512, 10**12)
+    ] = 262_144
+    udp_signed_per_s: Annotated[int, _number("signed answers by UDP to one source", "per second", 0, 1_000_000)] = 20
+    udp_signed_in_all_per_s: Annotated[
+        int, _number("signed answers by UDP of one worker", "per second", 0, 1_000_000)
+    ] = 200
+    administrators: Annotated[
+        str,
+        Meta(
+            pattern=r"^([0-9]+:[^\s,]+(\s*,\s*[0-9]+:[^\s,]+)*)?$",
+            max_length=65_536,
+            description="users who may do everything on this node, each the place of a key; empty: nobody",
+            extra={"form": "index:handle with commas between them, such as 300:88.118/ADMIN"},
+        ),
+    ] = ""
+    anonymous_admin: Annotated[
+        Literal["challenge", "refuse"],
+        Meta(
+            description="what a change without session or login is told: to prove who sends it, or 400, "
+            "which clients of the industrial internet understand"
+        ),
+    ] = "challenge"
+    weak_hashes: Annotated[
+        bool, Meta(description="whether proofs with public keys may use MD5 and SHA-1, as older clients do")
+    ] = True
+    lists: Annotated[bool, Meta(description="whether administrators may list names")] = True
+    challenge_s: Annotated[int, _number("how long a client may take to answer a challenge", "seconds", 1, 600)] = 60
+    upstream: Annotated[
+        str,
+        Meta(
+            pattern=r"^(\S+:[0-9]{1,5})?$",
+            max_length=512,
+            description="Handle server where keys of users elsewhere are looked up; empty: only users here count",
+            extra={"form": "HOST:PORT, such as 192.0.2.1:2641"},
+        ),
+    ] = ""
+
+
 class Replica(msgspec.Struct, frozen=True, kw_only=True):
     """The memory map from which lookups are answered. It grows by itself; it takes disk as it fills, not before."""
 
@@ -172,7 +344,7 @@ class Replica(msgspec.Struct, frozen=True, kw_only=True):
         bool,
         Meta(
             description="whether small records are also kept in a table that answers sooner; "
-            "it takes about half of the replica's disk and memory again, twice that while it is made anew"
+            "it takes about as much disk and memory as the replica again, twice that while it is made anew"
         ),
     ] = True
 
@@ -210,6 +382,110 @@ class Sync(msgspec.Struct, frozen=True, kw_only=True):
             extra=_WEB_ADDRESS,
         ),
     ] = ""
+    upstream_urls: Annotated[
+        str,
+        Meta(
+            pattern=r"^(https?://[^\s,]+(\s*,\s*https?://[^\s,]+)*)?$",
+            max_length=16_384,
+            description="further addresses of the same collector, asked when those before them do not work",
+            extra={"form": "addresses with commas between them"},
+        ),
+    ] = ""
+    upstream_srv: Annotated[
+        str,
+        Meta(
+            pattern=r"^([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+(/[^\s?#]*)?)?$",
+            max_length=512,
+            description="a name whose DNS SRV records lead to the collector's addresses, in place of upstream_url",
+            extra={"form": "a name such as _idn-report._tcp.nation.example, perhaps with a path such as /idn"},
+        ),
+    ] = ""
+    transport: Annotated[
+        Literal["https", "sftp", "file"],
+        Meta(description="how reports travel: to an HTTPS address, as files by SFTP, or as files in a directory here"),
+    ] = "https"
+    sign_key_file: Annotated[
+        str,
+        Meta(
+            max_length=4096,
+            description="the private key that signs requests; `idnode sync key new` makes one; empty: not signed",
+            extra={"form": "a path"},
+        ),
+    ] = ""
+    key_id: Annotated[
+        str,
+        Meta(
+            pattern=r"^([0-9]+(\.[0-9]+)*#[A-Za-z0-9._-]{1,64})?$",
+            max_length=300,
+            description="the name under which the collector knows the key; needed where sign_key_file is set",
+            extra={"form": "the prefix, #, and a label, such as 88.118#2031a"},
+        ),
+    ] = ""
+    upstream_key_file: Annotated[
+        str,
+        Meta(
+            max_length=4096,
+            description="the collector's public key: receipts then count only with its signature",
+            extra={"form": "a path"},
+        ),
+    ] = ""
+    tls_certificate_file: Annotated[
+        str,
+        Meta(
+            max_length=4096,
+            description="the certificate shown to the collector (mutual TLS), with those it was made from",
+            extra={"form": "a path"},
+        ),
+    ] = ""
+    tls_key_file: Annotated[
+        str,
+        Meta(
+            max_length=4096,
+            description="the key of tls_certificate_file, where it is not in the same file",
+            extra={"form": "a path"},
+        ),
+    ] = ""
+    tls_ca_file: Annotated[
+        str,
+        Meta(
+            max_length=4096,
+            description="whose certificates prove the collector; empty: the authorities of the system",
+            extra={"form": "a path"},
+        ),
+    ] = ""
+    upstream_sftp: Annotated[
+        str,
+        Meta(
+            pattern=r"^(sftp://[^\s@:/]+@[^\s/]+(/\S*)?)?$",
+            max_length=2048,
+            description="where files go; needed where transport is sftp",
+            extra={"form": "an address such as sftp://idnode@host:22/reports"},
+        ),
+    ] = ""
+    sftp_key_file: Annotated[
+        str,
+        Meta(
+            max_length=4096,
+            description="the private key shown to the SFTP server",
+            extra={"form": "a path"},
+        ),
+    ] = ""
+    sftp_host_key: Annotated[
+        str,
+        Meta(
+            max_length=4096,
+            description="the SFTP server's public key; a server with another one is shown nothing",
+            extra={"form": "a line such as ssh-ed25519 AAAA…"},
+        ),
+    ] = ""
+    upstream_directory: Annotated[
+        str,
+        Meta(
+            max_length=4096,
+            description="where files go; needed where transport is file",
+            extra={"form": "a path"},
+        ),
+    ] = ""
     reporter_prefix: Annotated[
         str,
         Meta(
@@ -233,6 +509,78 @@ class Sync(msgspec.Struct, frozen=True, kw_only=True):
             max_length=255,
             description="reported as the template of identifiers that have none; empty: these are withheld",
             extra={"form": "the code of a template"},
+        ),
+    ] = ""
+    hold_periods: Annotated[
+        bool,
+        Meta(
+            description="hourly and daily tables wait until their period has closed, an identifier's changes of a day "
+            "told as one; otherwise they go as they come"
+        ),
+    ] = False
+
+    @property
+    def reports(self) -> bool:
+        """Whether there is anywhere to report to."""
+        if self.transport == "https":
+            return bool(self.upstream_url or self.upstream_urls or self.upstream_srv)
+        return bool(self.upstream_sftp if self.transport == "sftp" else self.upstream_directory)
+
+
+class Monitor(msgspec.Struct, frozen=True, kw_only=True):
+    """The node's check of itself, from outside its other processes; for a node that has sync.reporter_prefix."""
+
+    enabled: Annotated[bool, Meta(description="whether the node checks itself")] = True
+    probe: Annotated[
+        str,
+        Meta(
+            max_length=255,
+            pattern=r"^([0-9]+(\.[0-9]+)*/[!-~]+)?$",
+            description="the identifier that is registered and looked up, renewed each minute; "
+            "empty: IDNODE-PROBE below sync.reporter_prefix",
+            extra={"form": "an identifier below the node's own prefix"},
+        ),
+    ] = ""
+    token_file: Annotated[
+        str,
+        Meta(
+            max_length=4096,
+            description="the token with which it registers; empty: admin-token in the data directory",
+            extra={"form": "a path"},
+        ),
+    ] = ""
+    addresses: Annotated[
+        str,
+        Meta(
+            max_length=4096,
+            pattern=r"^((https?|handle)://[^\s,]+(\s*,\s*(https?|handle)://[^\s,]+)*)?$",
+            description="published addresses where it looks up; empty: public_url and handle.public_addresses, "
+            "or where the node listens",
+            extra={"form": "http://…, https://… and handle://HOST:PORT with commas between them"},
+        ),
+    ] = ""
+    interval_s: Annotated[int, _number("pause between two rounds of probes", "seconds", 5, 60)] = 10
+    routes_interval_s: Annotated[
+        int, _number("pause between two rounds of probes of enterprises' own nodes", "seconds", 30, 3600)
+    ] = 60
+    probes: Annotated[int, _number("probes of each service and address in a round", "probes", 1, 9)] = 3
+    failing_percent: Annotated[
+        int, _number("share of a round's probes from which on it has failed", "percent", 1, 100)
+    ] = 51
+    abnormal_after_s: Annotated[
+        int, _number("how long a condition fails before an event says so", "seconds", 0, 3600)
+    ] = 30
+    recovered_after_s: Annotated[int, _number("how long it is well before an event says so", "seconds", 0, 3600)] = 60
+    disk_free_min_percent: Annotated[
+        int, _number("room on the data directory's disk; less is abnormal", "percent", 0, 99)
+    ] = 5
+    replica_lag_max_s: Annotated[int, _number("lag of the replica; more is abnormal", "seconds", 1, 86_400)] = 60
+    time_server: Annotated[
+        str,
+        Meta(
+            max_length=255,
+            description="an SNTP server to compare the clock with; more than 2 s off is abnormal; empty: not compared",
+            extra={"form": "a host, or HOST:PORT"},
         ),
     ] = ""
 
@@ -260,11 +608,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     journal: Journal = Journal()
     audit: Audit = Audit()
     national: National = National()
+    mirror: Mirror = Mirror()
     snms: Snms = Snms()
+    handle: Handle = Handle()
     replica: Replica = Replica()
     spool: Spool = Spool()
     log: Log = Log()
     sync: Sync = Sync()
+    monitor: Monitor = Monitor()
+
+    @property
+    def handle_key_file(self) -> Path:
+        """Where the key is that Handle answers are signed with."""
+        return Path(self.handle.key_file) if self.handle.key_file else self.data_dir / "handle-key.pem"
+
+    @property
+    def monitors(self) -> bool:
+        """Whether the node checks itself: a mirror registers nothing, and events need the node's prefix."""
+        return self.monitor.enabled and bool(self.sync.reporter_prefix) and not self.mirror.upstream_url
 
     @property
     def secret_file(self) -> Path:

@@ -19,6 +19,7 @@ from node.child import Child, ChildSpec, State
 from node.database import prepare_database
 from node.errors import NodeError, ReadinessError
 from node.family import postgres_spec, process_spec
+from node.handle_site import ensure_handle_key
 from node.metrics import process_registry, published
 from node.node_file import NodeDescription, write_node_file
 from node.paths import DataPaths
@@ -37,18 +38,27 @@ OTHER_CONNECTIONS = 50
 
 
 class Supervisor:
-    """One run of a node. `address` is where it listens, `shared_lock` what its processes must inherit."""
+    """One run of a node. `address` and `handle` are where it listens, `shared_lock` what its processes must inherit."""
 
     def __init__(
-        self, settings: Settings, paths: DataPaths, *, address: HostPort, shared_lock: int, say: Callable[[str], None]
+        self,
+        settings: Settings,
+        paths: DataPaths,
+        *,
+        address: HostPort,
+        handle: HostPort,
+        shared_lock: int,
+        say: Callable[[str], None],
     ) -> None:
         self._settings = settings
         self._paths = paths
         self._address = address
+        self._handle = handle
         self._shared_lock = shared_lock
         self._say = say
         self._public_url = settings.public_url.rstrip("/") or address.local_url
         self._dsn = settings.database.dsn
+        self._mirror_of = settings.mirror.upstream_url
         self._metrics = process_registry()
         self._starts = Counter(
             "idnode_process_starts", "Starts of the node's processes", ["name"], registry=self._metrics
@@ -75,16 +85,9 @@ class Supervisor:
             raise failure
 
     async def _start(self, tasks: asyncio.TaskGroup) -> None:
-        if not self._dsn:
-            connections_max = self._settings.database.connections_max + OTHER_CONNECTIONS
-            server = EmbeddedPostgres(
-                self._paths.postgres, self._paths.postgres_socket, connections_max=connections_max
-            )
-            await asyncio.to_thread(server.initialise)
-            await self._until_ready([self._begin(tasks, postgres_spec(server))])
-            self._dsn = server.dsn
         ensure_secret(self._settings.secret_file)
-        token = await prepare_database(self._dsn, self._paths.admin_token)
+        token = None if self._mirror_of else await self._begin_database(tasks)
+        await asyncio.to_thread(ensure_handle_key, self._settings.handle_key_file)
         # Before the first process can answer: whoever sees it answer finds it described.
         self._is_described = True
         await self._until_ready([self._begin(tasks, spec) for spec in self._process_specs()])
@@ -92,6 +95,7 @@ class Supervisor:
         self._say(
             banner(
                 url=self._public_url,
+                handle=self._handle,
                 token_file=self._paths.admin_token,
                 token=token,
                 data_dir=self._paths.data_dir,
@@ -101,15 +105,31 @@ class Supervisor:
         self._is_ready = True
         self._describe()
 
+    async def _begin_database(self, tasks: asyncio.TaskGroup) -> str | None:
+        """Start the embedded PostgreSQL, or use the one that is named; returns the first administrator's new token."""
+        if not self._dsn:
+            connections_max = self._settings.database.connections_max + OTHER_CONNECTIONS
+            server = EmbeddedPostgres(
+                self._paths.postgres, self._paths.postgres_socket, connections_max=connections_max
+            )
+            await asyncio.to_thread(server.initialise)
+            await self._until_ready([self._begin(tasks, postgres_spec(server))])
+            self._dsn = server.dsn
+        return await prepare_database(self._dsn, self._paths.admin_token)
+
     def _process_specs(self) -> list[ChildSpec]:
-        programs = [("registry", "registry"), ("follower", "follower")]
+        programs = (
+            [("follower", "follower")] if self._mirror_of else [("registry", "registry"), ("follower", "follower")]
+        )
         programs += [("worker", f"worker-{number}") for number in range(self._settings.worker_count)]
-        if self._settings.sync.upstream_url:
+        if self._settings.sync.reports and not self._mirror_of:
             programs.append(("sync", "sync"))
+        if self._settings.monitors:
+            programs.append(("monitor", "monitor"))
         return [process_spec(program, self._order(name), self._shared_lock) for program, name in programs]
 
     def _order(self, process: str) -> Order:
-        return Order(process, self._settings, self._dsn, self._address.port)
+        return Order(process, self._settings, self._dsn, self._address.port, self._handle.port)
 
     def _begin(self, tasks: asyncio.TaskGroup, spec: ChildSpec) -> Child:
         child = Child(spec, self._on_change)
@@ -146,6 +166,7 @@ class Supervisor:
             database=self._shown_database(),
             version=version("idnode"),
             started_at=self._started_at,
+            handle=str(self._handle),
             processes={child.spec.name: child.pid for child in self._children if child.pid is not None},
         )
         try:
@@ -154,6 +175,8 @@ class Supervisor:
             _log.warning("%s cannot be written: %s; commands will not find this node", self._paths.node_file, error)
 
     def _shown_database(self) -> str:
+        if self._mirror_of:
+            return f"none: a mirror of {self._mirror_of}"
         return masked_dsn(self._settings.database.dsn) or f"embedded, in {self._paths.postgres}"
 
     async def _shut_down(self) -> None:

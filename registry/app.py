@@ -1,6 +1,6 @@
 """The registry's API process: the application, served on a local socket behind the resolver's workers."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -28,8 +28,11 @@ _CONTEXT: Final = web.AppKey("context", RegistryContext)
 _PATTERNS: Final = {"{identifier}": "{identifier:(?s:.+)}"}
 
 
-def make_app(context: RegistryContext) -> web.Application:
-    """Make the application from the table of routes. The caller opens and closes what is in the context."""
+def make_app(context: RegistryContext, beside: Mapping[str, web.Application] | None = None) -> web.Application:
+    """Make the application from the table of routes. The caller opens and closes what is in the context.
+
+    `beside` are applications of their own, each below a path; they say themselves who may do what.
+    """
     app = web.Application(
         client_max_size=context.settings.body_octets_max, middlewares=[on_record(context), _refusals_as_problems]
     )
@@ -38,15 +41,23 @@ def make_app(context: RegistryContext) -> web.Application:
     app[describe.OPENAPI] = msgspec.json.encode(description)
     app[describe.DOCS_PAGE] = docs_page.render(description)
     for route in ROUTES:
-        path = route.path
-        for variable, pattern in _PATTERNS.items():
-            path = path.replace(variable, pattern)
         handler = _handler(route)
-        app.router.add_route(route.method, path, handler)
-        if route.method == "GET":
-            app.router.add_route("HEAD", path, handler)
+        for path in filter(None, (route.path, route.also_at)):
+            _add_route(app, route.method, path, handler)
+    for path, other in (beside or {}).items():
+        app.add_subapp(path, other)
     snms.add_routes(app, context, lambda request: _principal(request, context, Action.READ_OWN_ACCOUNT))
     return app
+
+
+def _add_route(
+    app: web.Application, method: str, path: str, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> None:
+    for variable, pattern in _PATTERNS.items():
+        path = path.replace(variable, pattern)
+    app.router.add_route(method, path, handler)
+    if method == "GET":
+        app.router.add_route("HEAD", path, handler)
 
 
 @web.middleware

@@ -66,10 +66,14 @@ class Action(Enum):
     SEARCH_IDENTIFIERS = auto()
     READ_HISTORY = auto()
     READ_REFERENCES = auto()
+    READ_FEED = auto()
     RUN_JOB = auto()
     READ_JOB = auto()
     CHANGE_QUOTA = auto()
     READ_QUOTA = auto()
+    ENTER_EVENT = auto()
+    CHANGE_REPORT_KEY = auto()
+    READ_REPORT_KEY = auto()
 
 
 class Reach(Enum):
@@ -164,10 +168,14 @@ AUTHORITY: Final[dict[Action, dict[Role | None, Reach]]] = {
     Action.SEARCH_IDENTIFIERS: _row("  A  -  A  o  o  -  o  -"),
     Action.READ_HISTORY: _row("        A  -  A  o  o  -  o  -"),
     Action.READ_REFERENCES: _row("     A  -  A  p  p  -  p  -"),
+    Action.READ_FEED: _row("           A  -  A  o  o  -  p  -"),
     Action.RUN_JOB: _row("             A  -  -  o  o  -  -  -"),
     Action.READ_JOB: _row("            A  -  A  o  o  -  -  -"),
     Action.CHANGE_QUOTA: _row("        A  -  -  -  -  -  -  -"),
     Action.READ_QUOTA: _row("          A  -  A  o  o  -  o  -"),
+    Action.ENTER_EVENT: _row("         A  -  -  -  -  -  -  -"),
+    Action.CHANGE_REPORT_KEY: _row("   A  -  -  o  -  -  -  -"),
+    Action.READ_REPORT_KEY: _row("     A  -  A  o  -  -  -  -"),
 }
 """Who may do what. Which values of a record someone may read is narrower still: identifiers/visibility.py."""
 
@@ -190,6 +198,7 @@ SCOPES: Final[dict[str, frozenset[Action]]] = {
             Action.UPLOAD_FILE,
             Action.APPLY_FOR_PREFIX,
             Action.ROUTE_PREFIX,
+            Action.CHANGE_REPORT_KEY,
             Action.CHANGE_APPLICATION,
         }
     ),
@@ -200,6 +209,7 @@ SCOPES: Final[dict[str, frozenset[Action]]] = {
             Action.RESERVE_PREFIXES,
             Action.CHANGE_OPERATOR,
             Action.CHANGE_QUOTA,
+            Action.ENTER_EVENT,
         }
     ),
 }

@@ -1,16 +1,24 @@
 """What the registry's process gives its API: the database, the clock, the replica's barrier, and the settings."""
 
 import asyncio
+import os
+import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Literal
 
 from identifiers.changes import Cursor
 from registry.barrier import ReplicaBarrier
 from registry.database import Pool
 from registry.rates import RateLimits
+from registry.registration_samples import RegistrationSamples
+from registry.service.feed import Feed
+from registry.service.feed_rows import ReportRows
+from registry.service.feed_snapshots import FeedSnapshots
 from registry.service.registrar import Registrar
+from registry.service.report_keys import ReadKey
 from registry.token_memo import TokenMemo
 
 
@@ -47,6 +55,10 @@ class RegistrySettings:
     """Longest body of a request; batches are streams and have limits of their own."""
     national_link: bool = False
     """Whether a national node decides on prefixes after the review here."""
+    probe_secret: str = field(default="", repr=False)
+    """What the node's own probes send; empty: nobody is one."""
+    snapshots: Path = field(default_factory=lambda: Path(tempfile.gettempdir(), f"idnode-snapshots-{os.geteuid()}"))
+    """Where snapshots of the change feed are kept; this process's alone."""
     jobs: JobSettings = JobSettings()
     snms: SnmsSettings = SnmsSettings()
 
@@ -69,14 +81,27 @@ class RegistryContext:
     status: Mapping[str, Callable[[], Awaitable[Any]]] = field(default_factory=dict)
     tokens: TokenMemo = field(default_factory=TokenMemo)
     rates: RateLimits = field(default_factory=RateLimits)
+    samples: RegistrationSamples = field(default_factory=RegistrationSamples)
+    """How long registrations took, until they are drained."""
     jobs_waiting: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a job was queued here, so that it begins at once."""
+    reports: ReportRows | None = None
+    """Makes the rows of the reports' tables for the change feed."""
+    read_report_key: ReadKey | None = None
+    """Reads keys of enterprises' own nodes, where these may report to this node."""
     registrar: Registrar = field(init=False, repr=False)
     """Stores plain registrations that arrive together."""
+    feed: Feed = field(init=False, repr=False)
+    """The change feed."""
+    snapshots: FeedSnapshots = field(init=False, repr=False)
+    """Snapshots of the change feed."""
 
     def __post_init__(self) -> None:
         """Make what is made from the rest."""
+        feed = Feed(self.pool, self.reports)
         object.__setattr__(self, "registrar", Registrar(self.pool))
+        object.__setattr__(self, "feed", feed)
+        object.__setattr__(self, "snapshots", FeedSnapshots(self.pool, feed, self.settings.snapshots))
 
     async def resolvable(self, cursor: Cursor) -> bool:
         """Wait until this host's replica has come as far as `cursor`; False if it has not in the time that is set."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
 
-from registry.errors import ChangedMeanwhile, InvalidRequest, Unavailable
+from registry.errors import ChangedMeanwhile, Conflict, InvalidRequest, Unavailable
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -40,6 +40,8 @@ AWAY = (
     asyncpg.LockNotAvailableError,
     asyncpg.IdleInTransactionSessionTimeoutError,
 )
+READ_ONLY_STATE = "IDRO1"
+"""The SQLSTATE with which the journal's trigger refuses changes during a take-over."""
 _BENEATH_THE_DRIVER = sys.stdlib_module_names | {"uvloop"}
 _AGAIN = "nothing is lost that was answered with success: wait a moment and send the request again"
 
@@ -97,6 +99,14 @@ async def connected(pool: Pool) -> AsyncIterator[Connection]:
         if isinstance(error, OSError) and not _is_of_driver(error):
             raise
         raise Unavailable("database_away", "the database cannot be reached now", remedy=_AGAIN) from error
+    except asyncpg.PostgresError as error:
+        if error.sqlstate != READ_ONLY_STATE:
+            raise
+        raise Conflict(
+            "read_only",
+            "an emergency take-over is under way: another body serves for this node, and nothing is changed here",
+            remedy="wait until the take-over has ended; look-ups go on",
+        ) from error
 
 
 def _is_of_driver(error: OSError) -> bool:

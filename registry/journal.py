@@ -8,6 +8,7 @@ The order is also the order of events for each key. For identifiers the row's ow
 transaction with a smaller id does not change the row any more, it is repeated); for everything else `serialise`.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -38,6 +39,7 @@ FROM (
            sum(octet_length(after)) OVER (ORDER BY xid, seq ROWS UNBOUNDED PRECEDING) - octet_length(after) AS before
     FROM journal
     WHERE (xid, seq) > ($1, $2) AND xid < pg_snapshot_xmin(pg_current_snapshot()) AND at >= $4
+      AND ($6::text[] IS NULL OR kind = ANY($6))
     ORDER BY xid, seq
     LIMIT $3
 ) AS unread
@@ -76,6 +78,7 @@ SELECT xid, seq FROM (
     (SELECT dropped_xid, dropped_seq FROM journal_state)
 ) AS newest
 ORDER BY xid DESC, seq DESC LIMIT 1"""
+_HORIZON = "SELECT pg_snapshot_xmin(pg_current_snapshot())"
 _OLDEST = "SELECT dropped_xid AS xid, dropped_seq AS seq FROM journal_state"
 _STORED_EPOCH = "SELECT epoch::text FROM journal_state"
 _EPOCH = """
@@ -113,19 +116,37 @@ async def serialise(connection: Connection, kind: str, key: str) -> None:
 
 
 async def read_changes(
-    connection: Connection, after: Cursor, limit: int, *, not_before: datetime | None = None
+    connection: Connection,
+    after: Cursor,
+    limit: int,
+    *,
+    not_before: datetime | None = None,
+    kinds: Sequence[str] | None = None,
 ) -> list[Change]:
     """Return at most `limit` changes behind `after`, in order; each committed change appears in exactly one read.
 
     Fewer than `limit` mean that there are no more for now, or about 16 MiB of states. `not_before` is `floor` of the
-    same or an earlier position; without it, it is looked up.
+    same or an earlier position; without it, it is looked up. `kinds` leaves out changes of other kinds.
     """
     since = not_before if not_before is not None else await floor(connection, after)
-    rows = await connection.fetch(_READ, after.xid, after.seq, limit, since, OCTETS_MAX)
+    rows = await connection.fetch(_READ, after.xid, after.seq, limit, since, OCTETS_MAX, kinds)
     return [
         Change(row["xid"], row["seq"], row["at"], row["kind"], row["key"], row["op"], row["after"].encode())
         for row in rows
     ]
+
+
+async def horizon(connection: Connection) -> Cursor:
+    """Return the position up to which everything that will ever be read is committed by now.
+
+    Asked before a read that finds no more changes, it is where that read has come to.
+    """
+    return Cursor(int(await connection.fetchval(_HORIZON)) - 1, LAST_SEQ)
+
+
+async def any_behind(connection: Connection, after: Cursor) -> bool:
+    """Whether there is any change behind a position."""
+    return await depth(connection, after, 1) > 0
 
 
 async def of_key(connection: Connection, kind: str, key: str, before: Cursor, limit: int) -> list[tuple[Change, str]]:

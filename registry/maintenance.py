@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from registry import audit_months, journal_days, statistics
+from registry import audit_months, journal_days, registration_counts, statistics
 from registry.database import Connection
 from registry.service import files
 from registry.service.accounts import purge_sessions
@@ -31,6 +31,7 @@ async def maintain(
     """
     await journal_days.ensure_partitions(connection, now)
     await journal_days.seal_days(connection, now)
+    await registration_counts.count_registrations(connection, now)  # before the journal it reads is dropped
     await journal_days.drop_before(connection, (now - timedelta(days=journal_kept_days)).date())
     await audit_months.ensure_partitions(connection, now)
     await audit_months.drop_before(connection, (now - timedelta(days=access_kept_days)).date())

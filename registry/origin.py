@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from time import perf_counter_ns
 
 OK = "ok"
 
@@ -35,6 +36,10 @@ class Origin:
     """What was shown although it is not public."""
     credentials_changed: bool = False
     """Whether tokens or accounts have changed: what is remembered of tokens does not hold any more."""
+    received_ns: int = field(default_factory=perf_counter_ns)
+    """When the request was here whole, on the performance counter."""
+    registered: dict[str, int] = field(default_factory=dict)
+    """How many identifiers were registered or changed, by prefix."""
 
 
 _NODE = Origin()
@@ -59,6 +64,19 @@ def acting(origin: Origin) -> Iterator[Origin]:
         yield origin
     finally:
         _current.reset(token)
+
+
+def note_received() -> None:
+    """Remember that the request is here whole: what it takes is measured from now."""
+    if is_known():
+        current().received_ns = perf_counter_ns()
+
+
+def note_registered(prefix: str, count: int = 1) -> None:
+    """Remember that identifiers below a prefix are registered or changed. Their transaction may still be repeated."""
+    if count and is_known():
+        registered = current().registered
+        registered[prefix] = registered.get(prefix, 0) + count
 
 
 def note_restricted_read(what: str) -> None:

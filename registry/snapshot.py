@@ -41,7 +41,7 @@ class Snapshot:
 
     def __init__(self, connection: Connection, cursor: Cursor, epoch: str, taken_at: datetime) -> None:
         self._connection = connection
-        self._taken_at = taken_at
+        self.taken_at = taken_at
         self.cursor = cursor
         self.epoch = epoch
 
@@ -68,7 +68,7 @@ class Snapshot:
                 self._change(KIND_CREDENTIAL, token.sha256.hex(), states.credential_state(token)) for token in tokens
             ]
         parties = ("", "")
-        while pairs := await grants.standing(self._connection, self._taken_at, parties, BATCH):
+        while pairs := await grants.standing(self._connection, self.taken_at, parties, BATCH):
             parties = pairs[-1][0].parties
             yield [
                 self._change(KIND_GRANT, grant_key(*pair[0].parties), states.grant_state(pair[0], pair))
@@ -103,7 +103,7 @@ class Snapshot:
             yield batch
 
     def _change(self, kind: str, key: str, after: bytes) -> Change:
-        return Change(self.cursor.xid, self.cursor.seq, self._taken_at, kind, key, "create", after)
+        return Change(self.cursor.xid, self.cursor.seq, self.taken_at, kind, key, "create", after)
 
 
 async def open_snapshot(connection: Connection) -> Snapshot:

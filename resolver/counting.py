@@ -3,13 +3,16 @@
 Counting is part of every lookup's cost, so what is counted per lookup is kept in plain attributes; sums that can be
 made from them are made when they are drained. What is counted here is lost in a crash until it is drained to the
 spool; the reporting contract allows ten seconds.
+
+A day is a calendar day in Beijing, and no tally tells of two: what was counted before midnight is set aside at the
+first lookup after it.
 """
 
 from collections import Counter
 from typing import Any, Literal
 
 Outcome = Literal["found", "referral", "absent", "gone", "denied", "malformed"]
-Face = Literal["handle-json", "redirect", "lookup"]
+Face = Literal["handle-json", "redirect", "lookup", "handle_tcp", "handle_udp", "handle_http"]
 
 UNSERVED = ""
 """The tally of names below no prefix of ours: a local figure, kept without addresses."""
@@ -19,6 +22,9 @@ HISTOGRAM_BUCKETS = 24
 
 
 _BUCKETED_US_MAX = (1 << (HISTOGRAM_BUCKETS - 1)) - 1
+_DAY_S = 86_400
+_BEIJING_S = 8 * 3_600
+"""How far Beijing is ahead of UTC; there is no summer time."""
 
 
 class Source:
@@ -38,6 +44,9 @@ class Tally:
 
     def __init__(self) -> None:
         self.sources: dict[tuple[str, Face, Outcome], Source] = {}
+        self._begin()
+
+    def _begin(self) -> None:
         self.seconds: dict[int, int] = {}
         self.second = 0
         self.second_count = 0
@@ -54,16 +63,24 @@ class Tally:
         self.second = at_s
         self.second_count = 0
 
-    def as_dict(self, prefix: str) -> dict[str, Any]:
-        """Return the form written to the spool."""
+    def restart(self) -> None:
+        """Count from nothing. The sources stay where their holders know them."""
+        for source in self.sources.values():
+            source.count = 0
+        self._begin()
+
+    def as_dict(self, prefix: str, day_at: int) -> dict[str, Any]:
+        """Return the form written to the spool; `day_at` is the first second of the day it tells of."""
         self.turn_second(0)
         sources: Counter[tuple[str, Outcome]] = Counter()
         faces: Counter[Face] = Counter()
         for (address, face, outcome), source in self.sources.items():
-            sources[address, outcome] += source.count
-            faces[face] += source.count
+            if source.count:
+                sources[address, outcome] += source.count
+                faces[face] += source.count
         return {
             "prefix": prefix,
+            "day_at": day_at,
             "sources": [[address, outcome, n] for (address, outcome), n in sources.items() if prefix != UNSERVED],
             "latency": {
                 "count": faces.total(),
@@ -83,6 +100,8 @@ class Tallies:
 
     def __init__(self) -> None:
         self._by_prefix: dict[str, Tally] = {}
+        self._of_earlier_days: list[dict[str, Any]] = []
+        self._day_at = self._day_end = 0
         self._drained: Counter[tuple[Face, Outcome]] = Counter()
         self.keys = 0
         self.generation = 0
@@ -101,25 +120,45 @@ class Tallies:
             self.keys += 1
         return source
 
-    def count(self, source: Source, at_s: int, us: int) -> None:
-        """Count one lookup that ended at `at_s` (whole seconds since 1970) and took `us` microseconds."""
-        source.count += 1
+    def count(self, source: Source, at_s: int, us: int, ended_s: int = 0) -> None:
+        """Count one lookup that was received at `at_s` (whole seconds since 1970) and took `us` microseconds.
+
+        `ended_s` is the second in which it was answered, where that may be a later one.
+        """
         tally = source.tally
         if at_s != tally.second:
+            if not self._day_at <= at_s < self._day_end:
+                self._turn_day(at_s)
             tally.turn_second(at_s)
+        source.count += 1
         tally.second_count += 1
         tally.sum_us += us
         if us > tally.max_us:
             tally.max_us = us
-            tally.max_at = at_s
+            tally.max_at = ended_s or at_s
         if us < tally.min_us:
             tally.min_us = us
-            tally.min_at = at_s
+            tally.min_at = ended_s or at_s
         self.histogram[us.bit_length() if us <= _BUCKETED_US_MAX else -1] += 1
 
-    def record(self, prefix: str, address: str, outcome: Outcome, face: Face, at_s: int, us: int) -> None:
+    def record(
+        self, prefix: str, address: str, outcome: Outcome, face: Face, at_s: int, us: int, ended_s: int = 0
+    ) -> None:
         """Count one lookup, wherever it belongs."""
-        self.count(self.source(prefix, address, face, outcome), at_s, us)
+        self.count(self.source(prefix, address, face, outcome), at_s, us, ended_s)
+
+    def _turn_day(self, at_s: int) -> None:
+        """Set aside what was counted for the day so far. The clock may be set back: a day may come again."""
+        self._drained, self._drained_us = self.outcomes, self.sum_us
+        self._of_earlier_days += self._counted()
+        for tally in self._by_prefix.values():
+            tally.restart()
+        self._day_at = (at_s + _BEIJING_S) // _DAY_S * _DAY_S - _BEIJING_S
+        self._day_end = self._day_at + _DAY_S
+
+    def _counted(self) -> list[dict[str, Any]]:
+        drained = [tally.as_dict(prefix, self._day_at) for prefix, tally in self._by_prefix.items()]
+        return [entry for entry in drained if entry["latency"]["count"]]
 
     @property
     def outcomes(self) -> Counter[tuple[Face, Outcome]]:
@@ -138,8 +177,8 @@ class Tallies:
     def drain(self) -> list[dict[str, Any]]:
         """Everything counted since the last drain, in the spool's form. Cumulative figures stay."""
         self._drained, self._drained_us = self.outcomes, self.sum_us
-        drained = [tally.as_dict(prefix) for prefix, tally in self._by_prefix.items()]
-        self._by_prefix = {}
+        drained = self._of_earlier_days + self._counted()
+        self._by_prefix, self._of_earlier_days = {}, []
         self.keys = 0
         self.generation += 1
         return drained

@@ -21,6 +21,7 @@ import lmdb
 from prometheus_client import CollectorRegistry
 
 from identifiers.changes import START, Change, Cursor, SourceUnavailable
+from resolver.effective import EffectiveTimes
 from resolver.environment import MapLimits, ReplicaDamaged, ReplicaMissing
 from resolver.follower_states import NEXT, Event, State, Trouble, Unusable
 from resolver.lag import Lag
@@ -39,7 +40,7 @@ class Follower:
     """Follows one journal into one replica directory; `run` it as a task and cancel it to stop.
 
     `announce` is called on the event loop with each position the replica has reached. `woken` is a hint that there
-    may be something to read.
+    may be something to read. `effective` is told when registrations became visible.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Follower:
         map_limits: MapLimits | None = None,
         hot_table: bool = True,
         registry: CollectorRegistry | None = None,
+        effective: EffectiveTimes | None = None,
     ) -> None:
         self._source = source
         self._directory = directory
@@ -63,6 +65,8 @@ class Follower:
         self._map_limits = map_limits
         self._hot_table = hot_table
         self._lag = Lag(clock)
+        self._clock = clock
+        self._effective = effective
         states = tuple(state.value for state in State)
         self._metrics = FollowerMetrics(registry or CollectorRegistry(), states, lambda: self._lag.seconds)
         # One thread of its own: a transaction may wait for the disk, and the progress socket must not wait with it.
@@ -188,6 +192,8 @@ class Follower:
         await self._apply(writer, batch, None)
         self._lag.applied(batch)
         self._announce(writer.cursor)
+        if self._effective is not None:
+            self._effective.seen(batch, self._clock())
 
     async def _tend_hot_table(self, writer: ReplicaWriter) -> bool:
         """Do a little of what the hot table needs; return whether there is more to do at once."""

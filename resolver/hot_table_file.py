@@ -28,6 +28,7 @@ from resolver.hot_table import (
     check_header,
     damage_path,
     data_path,
+    entry_octets,
     slots_path,
     words_of,
 )
@@ -222,8 +223,8 @@ class HotTableFile:
         head = os.pread(self._data.fileno(), ENTRY_HEAD.size + len(key), offset)
         if len(head) < ENTRY_HEAD.size:
             raise HotTableUnusable("a slot points behind the entries")
-        _, json_octets, key_octets, _ = ENTRY_HEAD.unpack_from(head)
-        return ENTRY_HEAD.size + len(key) + json_octets if key_octets == len(key) and head.endswith(key) else 0
+        octets, key_octets = entry_octets(head)
+        return octets if key_octets == len(key) and head.endswith(key) else 0
 
 
 def retire_files(generation: Path, name: str) -> None:

@@ -16,11 +16,13 @@ from resolver.hot_table import (
     CHECKSUM_OCTETS,
     ENTRY_FRONT,
     ENTRY_HEAD,
+    ENTRY_SIZES,
     HEADER_OCTETS,
     KEY_AT,
     OFFSET_MASK,
     SLOT_OCTETS,
     TAG_MASK,
+    WORD,
     HotTableUnusable,
     TableState,
     Word,
@@ -43,7 +45,10 @@ Find = Callable[[bytes], bytes | None]
 
 
 class HotTable:
-    """A table, mapped. `find` returns an entry behind its checksum, or None: then LMDB has the answer."""
+    """A table, mapped. Searches return None for what is not there, or looks odd: then LMDB has the answer.
+
+    `find` returns an entry up to its public JSON, behind its checksum; `find_wire` the counted public values.
+    """
 
     def __init__(self, generation: Path, name: str) -> None:
         """Map a table. Raises OSError, ValueError or HotTableUnusable."""
@@ -59,6 +64,7 @@ class HotTable:
             raise HotTableUnusable("it is not live")
         self.oddities = Oddities()
         self.find = self._finder(self.oddities)
+        self.find_wire = self._wire_finder(self.oddities)
 
     @property
     def live(self) -> bool:
@@ -108,6 +114,47 @@ class HotTable:
 
         return find
 
+    def _wire_finder(self, oddities: "Oddities") -> Find:
+        """Return the search of the Handle protocol, which touches nothing of an entry that it does not send."""
+        slots = self._words[HEADER_OCTETS // SLOT_OCTETS :]
+        data, mask = self._data, self._count - 1
+        probes_max = min(PROBES_MAX, mask)
+        head_octets, word_octets, offset_mask, tag_mask = ENTRY_HEAD.size, WORD.size, OFFSET_MASK, TAG_MASK
+        unpack_sizes, unpack_word, digest = ENTRY_SIZES.unpack_from, WORD.unpack_from, xxh3_64_intdigest
+
+        def find_wire(key: bytes) -> bytes | None:
+            hashed = digest(key)
+            tag = hashed & tag_mask
+            first = at = hashed & mask
+            while slot := slots[at]:
+                offset = slot ^ tag
+                if offset <= offset_mask:
+                    try:
+                        json_octets, key_octets, wire_octets = unpack_sizes(data, offset)
+                        key_at = offset + head_octets
+                        if data[key_at : key_at + key_octets] == key:
+                            wire_at = key_at + key_octets + json_octets + word_octets
+                            wire = data[wire_at : wire_at + wire_octets]
+                            if digest(wire, hashed) == unpack_word(data, wire_at - word_octets)[0]:
+                                return wire
+                            if wire_at + wire_octets <= len(data):
+                                oddities.damaged = True
+                            else:
+                                oddities.outgrown = True
+                            return None
+                        if key_at + key_octets > len(data):
+                            oddities.outgrown = True
+                            return None
+                    except struct.error:
+                        oddities.outgrown = True
+                        return None
+                at = (at + 1) & mask
+                if (at - first) & mask == probes_max:
+                    return None
+            return None
+
+        return find_wire
+
 
 class Oddities:
     """What a search met: an entry behind the map, which grows with the file, or one that is not what was written."""
@@ -134,10 +181,17 @@ class HotTableReader:
 
     def turn(self) -> Find | None:
         """Return the search for this turn of the event loop, or None while no table can be trusted."""
+        table = self._trusted()
+        return None if table is None else table.find
+
+    def wire_turn(self) -> Find | None:
+        """Return the same for the Handle protocol."""
+        table = self._trusted()
+        return None if table is None else table.find_wire
+
+    def _trusted(self) -> HotTable | None:
         table = self._table
-        if table is not None and table.live and not table.oddities:
-            return table.find
-        return self._follow()
+        return table if table is not None and table.live and not table.oddities else self._follow()
 
     def look(self) -> None:
         """Leave a table whose files were removed or replaced; call about once a second."""
@@ -154,7 +208,7 @@ class HotTableReader:
         """Leave the table."""
         self._table = None
 
-    def _follow(self) -> Find | None:
+    def _follow(self) -> HotTable | None:
         """Open the table anew: another one is current, or this one has grown."""
         left, self._table = self._table, None
         now = self._clock()
@@ -171,7 +225,7 @@ class HotTableReader:
             self._distrust(table.name, "a slot points behind the entries")
             return None
         self._table = table
-        return table.find
+        return table
 
     def _open(self) -> HotTable | None:
         name = current_name(self._generation)

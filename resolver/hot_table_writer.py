@@ -7,21 +7,19 @@ By hand: delete `hot*` in the generation's directory, or set `replica.hot_table`
 """
 
 import logging
-import struct
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing, suppress
 from pathlib import Path
 from secrets import token_hex
 from time import monotonic
 from typing import Final, NamedTuple, Protocol, Self
-from zlib import crc32
 
 import lmdb
 
 from identifiers.changes import Cursor
 from resolver.hot_table import LINK, SLOTS_MIN, HotTableUnusable, current_name, damage_path, entry_of
 from resolver.hot_table_file import HotTableFile, Written, remove_files, retire_files
-from resolver.record import CRC_OCTETS, CRC_RESIDUE, JSON_AT, LANE_HEAD
+from resolver.record import Record, RecordDamaged
 
 SLICE_RECORDS: Final = 5_000
 SLICE_S: Final = 0.006
@@ -274,9 +272,7 @@ def _outgrown(table: HotTableFile) -> bool:
 def _entry_if_intact(key: bytes, record: bytes) -> bytes | None:
     """Return the entry of a stored record; none for a damaged one, whose lookups LMDB's reader reports."""
     try:
-        _, json_octets, _ = LANE_HEAD.unpack_from(record)
-    except struct.error:
-        return None
-    if crc32(record[: JSON_AT + json_octets + CRC_OCTETS]) != CRC_RESIDUE:
+        Record(record)
+    except RecordDamaged:
         return None
     return entry_of(key, record)

@@ -4,7 +4,7 @@ Layout, little-endian; the public JSON comes first because it is what almost eve
 
     format u1 | flags u1 | spelling octets u2 | ttl seconds u4 | expiry u4 | location octets u4 | JSON octets u4
     | entity tag 16 ASCII | public JSON | crc32 u4
-    | location | spelling | template octets u2 | template | wire values | crc32 u4
+    | location | spelling | template octets u2 | template | values u4 big-endian | wire values | crc32 u4
 
 Each `crc32` covers what stands before it, the second one what stands behind the first. They are checked on every read:
 LMDB keeps no checksums, and a wrong answer is worse than none. `expiry` is the earliest absolute TTL in seconds since
@@ -16,17 +16,19 @@ alias carries the flag of a tombstone too: whoever answers only from a record's 
 
 import struct
 import zlib
+from collections.abc import Sequence
 from hashlib import blake2b
 from urllib.parse import quote, unquote
 
 from identifiers.changes import AliasKind, AliasState, IdentifierState
+from identifiers.predefined import format_of
 from identifiers.value_json import decode_stored, values_to_json
 from identifiers.values import PUBLIC_READ, Value
 from identifiers.wire import decode_values as decode_wire
 from identifiers.wire import encode_values as encode_wire
 from resolver.location import location_of
 
-FORMAT = 2
+FORMAT = 3
 FLAG_WITHDRAWN = 0x01
 FLAG_RESTRICTED = 0x02
 FLAG_ALIAS = 0x04
@@ -41,6 +43,7 @@ LANE_HEAD = struct.Struct("<xB14xI16s")
 CRC_OCTETS = 4
 _crc = struct.Struct("<I").pack
 _template_octets = struct.Struct("<H")
+_COUNT_OCTETS = 4
 _PATH_SAFE = "!$&'()*+,;=:@/~-._"
 CRC_RESIDUE = 0x2144DF1C
 """The CRC-32 of any octets followed by their own CRC-32, so that checking needs no copy."""
@@ -127,8 +130,18 @@ class Record:
     @property
     def wire(self) -> bytes:
         """Every value, restricted ones too, in the Handle wire layout: never sent without a check of permissions."""
+        return self.counted_wire[_COUNT_OCTETS:]
+
+    @property
+    def counted_wire(self) -> bytes:
+        """The same behind their number, as message bodies carry them."""
         start, octets = self._template_place()
         return self._data[start + octets : -CRC_OCTETS]
+
+    @property
+    def public_wire(self) -> bytes:
+        """The publicly readable values behind their number, as message bodies carry them, ascending by index."""
+        return public_wire(self.counted_wire) if self.restricted else self.counted_wire
 
     @property
     def template(self) -> str | None:
@@ -168,12 +181,14 @@ def render(state: IdentifierState) -> bytes:
     public = [value for value in values if value.permissions & PUBLIC_READ]
     restricted = len(public) < len(values)
     withdrawn = state.state == "withdrawn"
-    # The stored text is already canonical, so it is the answer unless something must be left out.
-    public_json = values_to_json(public) if restricted else stored_json
+    # The stored text is already canonical, so it is the answer unless something must be left out or shown otherwise:
+    # it keeps foreign encodings of keys and sites, which readers want to see as what they are.
+    structured = any(format_of(value.type) is not None for value in public)
+    public_json = values_to_json(public, exact=False) if restricted or structured else stored_json
     location = path_of(state.successor) if withdrawn else location_of(public)
     flags = (FLAG_WITHDRAWN if withdrawn else 0) | (FLAG_RESTRICTED if restricted else 0)
     template = (state.template or "").encode()
-    wire = b"%b%b%b" % (_template_octets.pack(len(template)), template, encode_wire(values))
+    wire = b"%b%b%b" % (_template_octets.pack(len(template)), template, counted(values))
     return _pack(flags, public_json, _life(public), location, state.identifier, wire)
 
 
@@ -182,8 +197,26 @@ def render_alias(state: AliasState) -> bytes:
     flags = FLAG_WITHDRAWN
     if state.state == "active":
         flags |= FLAG_ALIAS | (FLAG_FORMER if state.kind == "former" else 0)
-    wire = _template_octets.pack(0) + encode_wire(())
+    wire = _template_octets.pack(0) + counted(())
     return _pack(flags, b"[]", _life([]), path_of(state.target), state.alias, wire)
+
+
+def counted(values: Sequence[Value]) -> bytes:
+    """Return values behind their number, as message bodies of the Handle protocol carry them."""
+    return len(values).to_bytes(_COUNT_OCTETS, "big") + encode_wire(values)
+
+
+def counted_wire(data: bytes) -> bytes:
+    """Return the counted values of an intact record: what its view gives, without the checks."""
+    head = HEAD.unpack_from(data)
+    length_at = JSON_AT + head[6] + CRC_OCTETS + head[5] + head[2]
+    return data[length_at + _template_octets.size + _template_octets.unpack_from(data, length_at)[0] : -CRC_OCTETS]
+
+
+def public_wire(counted_wire: bytes) -> bytes:
+    """Return the publicly readable of counted values, counted."""
+    values = decode_wire(counted_wire[_COUNT_OCTETS:])
+    return counted([value for value in values if value.permissions & PUBLIC_READ])
 
 
 def path_of(name: str | None) -> str:

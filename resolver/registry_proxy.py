@@ -61,6 +61,7 @@ _SET_ANEW: Final = _HOP_BY_HOP | {"content-length"}
 SNMS_ROOTS: Final = ("/snms/", "/identity/", "/identityv2/")
 """Where the registry's SNMS-compatible API lives; its clients know their own form of a refusal."""
 _SNMS_BUSY: Final = '{"message":"系统繁忙","status":-4,"data":null}'.encode()
+_SNMS_READ_ONLY: Final = '{"message":"只读镜像节点，不受理注册","status":-2,"data":null}'.encode()
 _UNUSUAL: Final = re.compile(r"[^!-~]|#")
 _AWAY: Final = "The registry does not answer: it is starting, or being restarted"
 _INTERRUPTED: Final = "The registry ended before it answered: the change may have been made or not"
@@ -71,7 +72,15 @@ log = logging.getLogger(__name__)
 class RegistryProxy:
     """Passes requests on while its block is entered."""
 
-    def __init__(self, socket_path: Path, proxies: TrustedProxies, registry: CollectorRegistry | None = None) -> None:
+    def __init__(
+        self,
+        socket_path: Path,
+        proxies: TrustedProxies,
+        registry: CollectorRegistry | None = None,
+        *,
+        mirror_of: str = "",
+    ) -> None:
+        self._mirror_of = mirror_of
         self._socket_path = socket_path
         self._proxies = proxies
         self._metrics = ProxyMetrics(registry or CollectorRegistry())
@@ -100,6 +109,8 @@ class RegistryProxy:
 
     async def serve(self, request: BaseRequest) -> StreamResponse:
         """Pass one request on and its answer back. While the registry is away: 503 with Retry-After."""
+        if self._mirror_of:
+            return _read_only(request, self._mirror_of)
         if self._open >= OPEN_MAX:
             self._metrics.requests.labels("busy").inc()
             return _refusal(request, "busy", "Too many requests wait for the registry", "Try again")
@@ -113,6 +124,8 @@ class RegistryProxy:
 
     async def writes_possible(self) -> bool:
         """Ask, at most once a second, whether the registry is there and reaches its database."""
+        if self._mirror_of:
+            return False
         asked_at, answer = self._readiness
         if time.monotonic() - asked_at > READINESS_S:
             answer = await self._is_ready()
@@ -220,6 +233,14 @@ def _refusal(request: BaseRequest, code: str, detail: str, remedy: str) -> Respo
     if request.path.startswith(SNMS_ROOTS):
         return Response(status=503, body=_SNMS_BUSY, headers={"Content-Type": "application/json", "Retry-After": "1"})
     return problem(503, code, detail, remedy, retry_after_s=1)
+
+
+def _read_only(request: BaseRequest, mirror_of: str) -> Response:
+    """Refuse what a mirror has no registry for, in the form that the clients of the path know."""
+    if request.path.startswith(SNMS_ROOTS):
+        return Response(status=403, body=_SNMS_READ_ONLY, headers={"Content-Type": "application/json"})
+    detail = "This node is a read-only mirror: it answers lookups only"
+    return problem(403, "read_only_mirror", detail, f"Send the request to {mirror_of}")
 
 
 def cut_off(request: BaseRequest) -> None:

@@ -1,4 +1,7 @@
-"""The spool of lookup counts: segment files that survive a crash until the collector has put them into the database.
+"""The spool of counts: segment files that survive a crash until the collector has put them into the database.
+
+A process's segments follow each other without a gap, and one is written about every minute even when nothing was
+counted: where they do not meet, nothing was measured.
 
 What is pending: the files of the directory, and at most one segment in memory that could not be written yet.
 Cursor: none, a segment is removed when it is collected. Idempotency: by the segment's id. Security: the addresses of
@@ -14,13 +17,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 import msgspec
 import orjson
 from prometheus_client import CollectorRegistry
 
-from resolver.counting import Outcome, Tallies
+from resolver.counting import Outcome
 from resolver.metrics import SpoolMetrics
 
 VERSION: Final = 1
@@ -33,12 +36,32 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SpoolLimits:
-    """When a segment is written (seconds, keys); how much may wait for the disk (keys), for collection (octets)."""
+    """When a segment is written (seconds, keys); how much may wait for the disk (keys), for collection (octets).
+
+    `idle_s` is how long one may take in where nothing was counted.
+    """
 
     flush_s: float = 10.0
+    idle_s: float = 60.0
     flush_keys: int = 50_000
     held_keys_max: int = 200_000
     octets_max: int = 1 << 30
+
+
+class Counted(Protocol):
+    """What a spool empties: the counts of one process."""
+
+    @property
+    def keys(self) -> int:
+        """How many things are told apart now: the room they take."""
+        ...
+
+    def drain(self) -> list[dict[str, Any]]:
+        """Give everything counted since the last time, as it is written."""
+
+
+Section = Literal["prefixes", "registrations", "effective"]
+"""What a segment tells of: lookups by prefix, registrations by prefix, or how soon registrations could be looked up."""
 
 
 class Latency(msgspec.Struct, frozen=True):
@@ -53,13 +76,37 @@ class Latency(msgspec.Struct, frozen=True):
 
 
 class PrefixCounts(msgspec.Struct, frozen=True):
-    """What was counted for one prefix; `prefix` is empty for names of no prefix served here, `sources` too then."""
+    """What was counted for one prefix; `prefix` is empty for names of no prefix served here, `sources` too then.
+
+    `day_at` is the first second of the Beijing day it tells of; 0 in old segments, which tell of that they begin in.
+    """
 
     prefix: str
     sources: list[tuple[str, Outcome, int]]
     latency: Latency
     seconds: list[tuple[int, int]]
     faces: dict[str, int]
+    day_at: int = 0
+
+
+class RegistrationCounts(msgspec.Struct, frozen=True):
+    """What was measured of requests that registered below one prefix, or anywhere below the node's (`is_node`)."""
+
+    prefix: str
+    is_node: bool
+    day_at: int
+    items: int
+    latency: Latency
+
+
+class EffectiveCounts(msgspec.Struct, frozen=True):
+    """How soon registrations of a day could be looked up: `buckets` counts them by time, eight buckets an octave."""
+
+    day_at: int
+    count: int
+    sum_us: int
+    max_us: int
+    buckets: list[tuple[int, int]]
 
 
 class SegmentContent(msgspec.Struct, frozen=True, rename={"from_s": "from", "to_s": "to", "version": "v"}):
@@ -70,7 +117,9 @@ class SegmentContent(msgspec.Struct, frozen=True, rename={"from_s": "from", "to_
     process: str
     from_s: int
     to_s: int
-    prefixes: list[PrefixCounts]
+    prefixes: list[PrefixCounts] = []
+    registrations: list[RegistrationCounts] = []
+    effective: list[EffectiveCounts] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +136,10 @@ class Spool:
     def __init__(
         self,
         directory: Path,
-        tallies: Tallies,
+        tallies: Counted,
         process: str,
         *,
+        section: Section = "prefixes",
         clock: Callable[[], float] = time.time,
         limits: SpoolLimits | None = None,
         registry: CollectorRegistry | None = None,
@@ -97,8 +147,10 @@ class Spool:
         self._directory = directory
         self._tallies = tallies
         self._process = process
+        self._section = section
         self._clock = clock
         self._limits = limits or SpoolLimits()
+        self._idle_s = self._limits.idle_s
         self._metrics = SpoolMetrics(registry or CollectorRegistry())
         self._from_s = int(clock())
         self._pending: tuple[str, bytes] | None = None
@@ -138,19 +190,20 @@ class Spool:
             return True
 
     async def close(self) -> None:
-        """Flush once more and end. What the disk refuses now is lost, and logged."""
+        """Flush once more, up to now, and end. What the disk refuses now is lost, and logged."""
+        self._idle_s = 0.0
         await self.flush()
         self._thread.shutdown()
 
     def _segment(self) -> tuple[str, bytes] | None:
-        prefixes = self._tallies.drain()
         now_s, began_s = int(self._clock()), self._from_s
-        self._from_s = now_s
-        if not prefixes:
+        counted = self._tallies.drain()
+        if not counted and not max(1.0, self._idle_s) <= now_s - began_s:
             return None
+        self._from_s = now_s
         name = str(uuid.uuid4())
         content: dict[str, Any] = {"v": VERSION, "id": name, "process": self._process, "from": began_s, "to": now_s}
-        return name, orjson.dumps({**content, "prefixes": prefixes})
+        return name, orjson.dumps({**content, self._section: counted})
 
     def _write(self, name: str, octets: bytes) -> None:
         """Put a segment into its file, there whole or not at all, then keep the directory in its bounds."""
@@ -180,7 +233,7 @@ class Spool:
         self._metrics.dropped.inc(dropped)
         if dropped and not self._dropping:
             log.error(
-                "the spool %s is over its limit of %d octets: the oldest lookup counts are dropped. Is the registry "
+                "the spool %s is over its limit of %d octets: the oldest counts are dropped. Is the registry "
                 "process running, and can it reach the database?",
                 self._directory,
                 self._limits.octets_max,
@@ -190,14 +243,12 @@ class Spool:
     def _refused(self, error: OSError) -> None:
         self._metrics.failures.inc()
         if not self._failing:
-            log.error(
-                "lookup counts cannot be written to %s: %s; they are kept and tried again", self._directory, error
-            )
+            log.error("counts cannot be written to %s: %s; they are kept and tried again", self._directory, error)
         self._failing = True
         if self._tallies.keys >= self._limits.held_keys_max:
             self._tallies.drain()
             self._metrics.dropped.inc()
-            log.error("lookup counts were dropped: %s has refused them for too long", self._directory)
+            log.error("counts were dropped: %s has refused them for too long", self._directory)
 
 
 def read_segments(directory: Path) -> Iterator[Segment]:

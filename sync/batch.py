@@ -11,6 +11,7 @@ PROFILE: Final = "idn-report/1"
 
 RowOp = Literal["upsert", "delete"]
 Verdict = Literal["accepted", "partial", "rejected"]
+Mode = Literal["delta", "full", "revision"]
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -40,6 +41,14 @@ class Requirement(msgspec.Struct, frozen=True):
     sequence: int
 
 
+class FullSet(msgspec.Struct, frozen=True):
+    """Which part of a complete set a batch is; behind the `last` the collector drops rows that were in none (9.8)."""
+
+    id: UUID
+    part: int
+    last: bool
+
+
 class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The first line of a batch body. The members are written in this order."""
 
@@ -50,13 +59,15 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     schema: int
     scope: str
     sequence: int
-    mode: Literal["delta", "full", "revision"]
+    mode: Mode
+    full: FullSet | UnsetType = UNSET
     period: Period
     requires: tuple[Requirement, ...]
     row_count: int
     rows_sha256: str
     created_at: str
     producer: str | UnsetType = UNSET
+    x_covers: Literal["unchanged"] | UnsetType = UNSET
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +81,8 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     row_count: int
     rows_sha256: str
     body: bytes
+    resend_of: str | None = None
+    """The directive that asks for a batch acknowledged long ago again (9.10)."""
 
 
 class Rejection(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +111,26 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     rows_rejected: int
     rejections: Sequence[Rejection] = ()
     rejections_more: bool = False
+
+
+class Proof(msgspec.Struct, frozen=True, kw_only=True):
+    """A signed answer as it came, so that its signature can be verified later (9.11); `headers` in lower case."""
+
+    method: str
+    target_uri: str
+    status: int
+    headers: dict[str, str]
+    content: bytes
+
+
+class ProvedReceipt(Receipt, frozen=True, kw_only=True):
+    """A receipt with the collector's signature."""
+
+    proof: Proof
+
+
+class Untold(msgspec.Struct, frozen=True):
+    """The collector does not tell how far its streams are: this way of reporting has no such question."""
 
 
 class Pending(msgspec.Struct, frozen=True):

@@ -9,16 +9,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from identifiers.changes import Cursor
+from identifiers.changes import Change, Cursor
 from registry import journal
+from sync import whole_days
 from sync.batch import Limits
 from sync.context import Context
-from sync.database import connected, transaction
+from sync.database import Connection, connected, transaction
 from sync.outbox import feeds, open_rows
 from sync.outbox.streams import Stream
 from sync.queueing import Queue, Standings
 from sync.registered import Registered, everything_registered
-from sync.tables.table import Reported, Standing, Table
+from sync.tables.table import JournalTable, Reported, Standing
 from sync.templates import Templates
 
 PAGE_ROWS: Final = 500
@@ -51,7 +52,7 @@ class _Gathered:
 class Batcher:
     """Reads the journal for one table of one reporter and queues batches."""
 
-    def __init__(self, context: Context, table: Table, *, limits: Callable[[], Limits]) -> None:
+    def __init__(self, context: Context, table: JournalTable, *, limits: Callable[[], Limits]) -> None:
         self._context = context
         self._table = table
         self._limits = limits
@@ -87,17 +88,25 @@ class Batcher:
             before = await feeds.position(connection, self._context.reporter, self._table.name)
             after, told, full = before, list[Reported](), True
             for _ in range(PAGES_MAX):
-                page = await journal.read_changes(connection, after, min(PAGE_ROWS, rows_max - len(told)))
+                page = await self._page(connection, after, min(PAGE_ROWS, rows_max - len(told)))
                 if not page:
                     full = False
                     break
                 after = page[-1].cursor
+                if self._context.hold_periods:
+                    page = await whole_days.histories(connection, page)
                 told += self._ours(await self._table.read(page, self._templates, connection))
-                if len(told) == rows_max:
+                if len(told) >= rows_max:
                     break
             # Asked after reading: old rows may have been dropped before or meanwhile.
             expired = before < await journal.oldest(connection)
         return _Gathered(before, after, told, full, expired)
+
+    async def _page(self, connection: Connection, after: Cursor, limit: int) -> list[Change]:
+        """Return the next changes; those of the day that runs are left for later where periods are held."""
+        if not self._context.hold_periods:
+            return await journal.read_changes(connection, after, limit)
+        return await whole_days.closed(connection, after, limit, self._context.now())
 
     def _ours(self, changes: Iterable[Reported]) -> list[Reported]:
         """Leave out what lies below other prefixes: it is not this reporter's to tell."""

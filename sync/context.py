@@ -14,7 +14,10 @@ from sync.transport import Transport
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One reporter's means. `now` gives aware datetimes; `random` spreads retries and guards no secret."""
+    """One reporter's means. `now` gives aware datetimes; `random` spreads retries and guards no secret.
+
+    With `hold_periods`, hourly and daily tables wait until their period has closed; otherwise they go as they come.
+    """
 
     dsn: str
     pool: Pool
@@ -25,6 +28,7 @@ class Context:
     random: Random
     now: Callable[[], datetime]
     metrics: SyncMetrics
+    hold_periods: bool = False
 
     def rest_until(self, failures: int, retry_after_s: float | None) -> datetime:
         """Return when to try again after this many failures in a row."""

@@ -4,8 +4,8 @@ import logging
 import time
 from typing import Final
 
-from sync import making, setbacks, settlement
-from sync.batch import Batch, Pending, Receipt, Unknown
+from sync import attachments, making, setbacks, settlement
+from sync.batch import Batch, Pending, Receipt, Unknown, Untold
 from sync.context import Context
 from sync.database import connected, transaction
 from sync.link import Link
@@ -59,6 +59,7 @@ class Courier:
     async def _attempt(self, stored: StoredBatch, batch: Batch) -> Receipt | Pending | Unknown:
         if stored.state == "processing":
             return await self._context.transport.receipt(batch.batch_id)
+        await attachments.hand_over(self._context, batch)
         async with connected(self._context.pool) as connection:
             await batches.attempted(connection, batch.batch_id)
         began = time.perf_counter()
@@ -77,6 +78,8 @@ class Courier:
         elif error.kind == "split":
             self._link.limits_changed()
             await setbacks.split(context, stream, batch, error)
+        elif error.kind == "dependency":
+            await setbacks.send_missing(context, stream, stored, error)
         elif error.kind == "reconcile" and not await self._compare(stream):
             return  # the comparison has said what follows
         else:
@@ -126,6 +129,10 @@ class Courier:
 
     async def _reconcile(self, stream: Stream) -> bool:
         remote = await self._context.transport.last_sequence(stream.table, stream.scope)
+        if isinstance(remote, Untold):
+            async with connected(self._context.pool) as connection:
+                await streams.compared(connection, stream.stream_id, self._context.now())
+            return True
         async with transaction(self._context.pool) as connection:
             acknowledged = (await streams.lock(connection, stream.stream_id)).acknowledged_sequence
             open_batch = await batches.next_open(connection, stream.stream_id)

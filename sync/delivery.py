@@ -17,7 +17,8 @@ from sync.context import Context
 from sync.courier import Courier
 from sync.database import DatabaseAway, connected
 from sync.link import Link
-from sync.outbox import streams
+from sync.outbox import pauses, streams
+from sync.outbox.pauses import ALL
 from sync.outbox.streams import Due
 
 COMPARE_EVERY: Final = timedelta(days=1)
@@ -68,6 +69,8 @@ class Delivery:
     async def _next_due(self, limit: int) -> list[Due]:
         context, now = self._context, self._context.now()
         async with connected(context.pool) as connection:
+            taken = [name for name in context.tables if context.transport.supports(name)]
+            paused = {pause.table for pause in await pauses.find(connection, context.reporter)}
             return await streams.due(
                 connection,
                 context.reporter,
@@ -75,7 +78,8 @@ class Delivery:
                 # Compared at the start and daily (9.8).
                 compared_before=max(self._started_at, now - COMPARE_EVERY),
                 busy=tuple(self._busy),
-                tables=[name for name in context.tables if context.transport.supports(name)],
+                tables=[name for name in taken if not paused & {name, ALL}],
+                taken=taken,
                 limit=limit,
             )
 

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Final
 
-from sync import body
-from sync.batch import PROFILE, Batch, Header, Limits, Row
+from msgspec import UNSET
+
+from sync import body, dependencies, template_gate
+from sync.batch import PROFILE, Batch, FullSet, Header, Limits, Row
 from sync.calendar_time import instant
 from sync.context import Context
 from sync.database import Connection
@@ -19,21 +21,30 @@ PRODUCER: Final = f"idnode/{version('idnode')}"
 
 
 async def take(connection: Connection, context: Context, stream_id: int) -> tuple[StoredBatch, Batch] | None:
-    """Return the stream's oldest batch that is not acknowledged, ready to be sent; None if there is none.
+    """Return the stream's oldest batch that is not acknowledged, ready to be sent; None if there is none to send now.
 
     In the caller's transaction: a queued batch gets its sequence and its body, which never change again.
     """
     stream = await streams.lock(connection, stream_id)
     stored = await batches.next_open(connection, stream_id)
-    if stored is None:
+    if stored is None or (stored.not_before is not None and stored.not_before > context.now()):
         return None
     if stored.sequence is not None and stored.rows_sha256 is not None and stored.body is not None:
         return stored, _batch(context, stream, stored, stored.sequence, stored.rows_sha256, stored.body)
     if stored.row_lines is None:
         raise body.BodyError(f"batch {stored.batch_id} is {stored.state} and has neither body nor rows")
+    taken = [name for name in context.tables if context.transport.supports(name)]
+    if not await dependencies.may_go(connection, stream_id, taken):
+        return None
+    if stored.metadata_ids:
+        passed = await template_gate.pass_through(connection, context, stream, stored)
+        if passed is None:
+            return None
+        stored = passed
+    assert stored.row_lines is not None  # noqa: S101 - what passed the gate is queued still
     sequence = stream.acknowledged_sequence + 1
     made = await asyncio.to_thread(_make, context, stream, stored, sequence, body.decompress(stored.row_lines))
-    await batches.fix(connection, made, context.now())
+    await batches.fix(connection, made, stored.requires, context.now())
     return stored, made
 
 
@@ -59,7 +70,18 @@ def pieces(stored: StoredBatch, max_rows: int | None, max_bytes: int | None) -> 
     made, first_row = list[NewBatch](), stored.first_row
     for part in parts:
         lines = body.compress(b"".join(body.numbered(part)))
-        made.append(NewBatch(uuid.uuid4(), stored.stream_id, first_row, len(part), stored.period, lines))
+        made.append(
+            NewBatch(
+                batch_id=uuid.uuid4(),
+                stream_id=stored.stream_id,
+                first_row=first_row,
+                row_count=len(part),
+                period=stored.period,
+                row_lines=lines,
+                mode=stored.mode,
+                full=_piece_of_set(stored, len(made), len(parts)),
+            )
+        )
         first_row += len(part)
     return made
 
@@ -72,6 +94,12 @@ def rows_of(batch: StoredBatch | Batch) -> Sequence[Row]:
     return list(body.rows_of(lines))
 
 
+def _piece_of_set(stored: StoredBatch, place: int, pieces: int) -> FullSet | None:
+    if stored.full is None:
+        return None
+    return FullSet(stored.full.id, stored.full.part + place, stored.full.last and place == pieces - 1)
+
+
 def _make(context: Context, stream: Stream, stored: StoredBatch, sequence: int, lines: bytes) -> Batch:
     header = Header(
         profile=PROFILE,
@@ -81,13 +109,15 @@ def _make(context: Context, stream: Stream, stored: StoredBatch, sequence: int, 
         schema=context.tables[stream.table].schema,
         scope=stream.scope,
         sequence=sequence,
-        mode="delta",
+        mode=stored.mode,
+        full=UNSET if stored.full is None else stored.full,
         period=stored.period,
-        requires=(),
+        requires=stored.requires,
         row_count=stored.row_count,
         rows_sha256=body.rows_sha256(lines),
         created_at=instant(context.now()),
         producer=PRODUCER,
+        x_covers="unchanged" if stored.covers_unchanged else UNSET,
     )
     content = body.compress(body.compose(header, lines))
     return _batch(context, stream, stored, sequence, header.rows_sha256, content)

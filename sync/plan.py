@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from sync.batch import Period
-from sync.tables.table import Draft, Operation, Reported, Standing, Table
+from sync.tables.table import Draft, JournalTable, Operation, Reported, Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ _History: TypeAlias = dict[Period, list[tuple[int, Reported]]]
 """One key's changes with their positions in the journal, by period."""
 
 
-def plan(table: Table, changes: Sequence[Reported], standings: Mapping[str, Standing]) -> Plan:
+def plan(table: JournalTable, changes: Sequence[Reported], standings: Mapping[str, Standing]) -> Plan:
     """Plan the changes of one scope, in journal order.
 
     `standings` holds the keys that do not simply follow the journal (`report_rejections`): for every other key the
@@ -55,7 +55,7 @@ def plan(table: Table, changes: Sequence[Reported], standings: Mapping[str, Stan
     return Plan(periods, list(withheld.values()), silent)
 
 
-def _by_key(table: Table, changes: Iterable[Reported]) -> dict[str, _History]:
+def _by_key(table: JournalTable, changes: Iterable[Reported]) -> dict[str, _History]:
     """Group by key and period; a clock set back never moves a change before an earlier one of its key."""
     histories: dict[str, _History] = {}
     for position, change in enumerate(changes):
@@ -68,7 +68,7 @@ def _by_key(table: Table, changes: Iterable[Reported]) -> dict[str, _History]:
 
 
 def _plan_key(
-    table: Table, history: _History, standing: Standing
+    table: JournalTable, history: _History, standing: Standing
 ) -> tuple[list[tuple[Period, int, Draft]], Withheld | None]:
     """Plan one key over its periods; what is told of one is what stands before the next."""
     placed: list[tuple[Period, int, Draft]] = []

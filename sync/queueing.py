@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from sync import body
 from sync.batch import Limits, Period, Row
+from sync.calendar_time import first_attempt
 from sync.context import Context
 from sync.database import Connection
 from sync.outbox import batches, open_rows, streams
@@ -15,7 +16,8 @@ from sync.outbox.batches import NewBatch
 from sync.outbox.open_rows import OpenRow
 from sync.outbox.streams import Stream
 from sync.plan import Plan, Withheld, plan
-from sync.tables.table import Reported, Standing, Table
+from sync.tables.t9 import metadata_ids
+from sync.tables.table import JournalTable, Reported, Standing
 
 Standings = Mapping[str, Standing]
 
@@ -27,17 +29,19 @@ class _Piece(NamedTuple):
     first_row: int
     period: Period
     rows: Sequence[Row]
+    not_before: datetime | None = None
 
 
 class Queue:
     """Fills the queues of one table's streams."""
 
-    def __init__(self, context: Context, table: Table, limits: Callable[[], Limits]) -> None:
+    def __init__(self, context: Context, table: JournalTable, limits: Callable[[], Limits]) -> None:
         self._table = table
         self._reporter = context.reporter
         self._limits = limits
         self._now = context.now
         self._metrics = context.metrics
+        self._hold_periods = context.hold_periods
 
     async def add(
         self,
@@ -63,7 +67,7 @@ class Queue:
             standings = {**stored.get(stream.stream_id, {}), **known(stream, [change.key for change in told])}
             planned = plan(self._table, told, standings)
             await self._note(connection, stream, planned)
-            pieces += self._cut(stream, _rows(self._table, planned))
+            pieces += self._cut(stream, _rows(self._table, planned), hold=self._hold_periods)
         await self._store(connection, pieces)
 
     async def resend(self, connection: Connection, scope: str) -> None:
@@ -85,12 +89,13 @@ class Queue:
         if planned.nothing_to_tell:
             await open_rows.dismiss(connection, stream.stream_id, planned.nothing_to_tell)
 
-    def _cut(self, stream: Stream, periods: Mapping[Period, Sequence[Row]]) -> Iterable[_Piece]:
+    def _cut(self, stream: Stream, periods: Mapping[Period, Sequence[Row]], *, hold: bool = False) -> Iterable[_Piece]:
         """Cut into batches; a batch never tells of two periods."""
         next_row = stream.next_row
         for period, rows in periods.items():
+            not_before = first_attempt(period) if hold else None
             for part in body.cut(rows, self._limits()):
-                yield _Piece(stream, next_row, period, part)
+                yield _Piece(stream, next_row, period, part, not_before)
                 next_row += len(part)
 
     async def _store(self, connection: Connection, pieces: Sequence[_Piece]) -> None:
@@ -103,7 +108,7 @@ class Queue:
             await streams.advance_rows(connection, stream_id, next_row)
 
 
-def _rows(table: Table, planned: Plan) -> dict[Period, list[Row]]:
+def _rows(table: JournalTable, planned: Plan) -> dict[Period, list[Row]]:
     return {period: [table.row(draft) for draft in drafts] for period, drafts in planned.periods.items()}
 
 
@@ -120,6 +125,8 @@ def _new_batches(pieces: Iterable[_Piece]) -> list[NewBatch]:
             row_count=len(piece.rows),
             period=piece.period,
             row_lines=body.compress(b"".join(body.numbered(piece.rows))),
+            not_before=piece.not_before,
+            metadata_ids=metadata_ids(piece.rows),
         )
         for piece in pieces
     ]

@@ -13,22 +13,32 @@ import asyncpg
 from prometheus_client import CollectorRegistry
 
 from registry.migrate import migrate
+from sync import standing
 from sync.batcher import Batcher
 from sync.context import Context
 from sync.database import DatabaseAway, Pool, connected, open_pool
 from sync.delivery import Delivery
+from sync.directives.follow import Follower
+from sync.directives.services import SERVICES
+from sync.events import EventFeed
 from sync.link import Link
 from sync.metrics import SyncMetrics
 from sync.outbox import batches
 from sync.outbox.feeds import FeedMoved
+from sync.periods import Closer
+from sync.queueing import Queue
+from sync.reconciler import Reconciler
 from sync.settings import SyncSettings
-from sync.status import table_status
-from sync.tables import tables
-from sync.transports.http import HttpTransport
+from sync.state_feed import StateFeed
+from sync.tables import journal_table, tables
+from sync.transport import Transport
+from sync.transports.opening import UpstreamUnusable, open_transport
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 CONNECT_TIMEOUT_S: Final = 10.0
 UPKEEP_S: Final = 15.0
+RECONCILE_POLLS: Final = 5
+"""Which stream is to be compared is looked for less often than batches: it goes over all streams."""
 BODIES_FORGOTTEN_AT_ONCE: Final = 500
 
 _log = logging.getLogger(__name__)
@@ -55,15 +65,26 @@ async def run(settings: SyncSettings, stop: asyncio.Event, *, registry: Collecto
     while not await _prepared(settings, stop):
         if stop.is_set():
             return
+    transport = await _transport(settings, stop)
+    if transport is None:
+        return
     metrics = SyncMetrics(registry if registry is not None else CollectorRegistry())
-    async with _context(settings, metrics) as context:
+    async with _context(settings, metrics, transport) as context:
         link = Link(context, settings.limits)
         delivery = Delivery(context, link, poll_s=settings.poll_s)
         async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(delivery.run()), tasks.create_task(_keep_up(settings, context))]
-            for table in context.tables.values():
-                batcher = Batcher(context, table, limits=lambda: link.limits)
-                running.append(tasks.create_task(_feed(batcher, context, delivery, settings.poll_s)))
+            running = [tasks.create_task(delivery.run()), tasks.create_task(_keep_up(settings, context, link))]
+            follower = Follower(context, SERVICES, delivery.wake)
+            running.append(tasks.create_task(follower.run(settings.directives_poll_s)))
+            queue = Queue(context, journal_table(context.tables), lambda: link.limits)
+            running.append(
+                tasks.create_task(Reconciler(context, queue, delivery.wake).run(RECONCILE_POLLS * settings.poll_s))
+            )
+            batcher = Batcher(context, journal_table(context.tables), limits=lambda: link.limits)
+            feeds = (batcher, StateFeed(context))
+            running += [tasks.create_task(_feed(feed, context, delivery, settings.poll_s)) for feed in feeds]
+            running.append(tasks.create_task(Closer(context).run(delivery.wake)))
+            running.append(tasks.create_task(EventFeed(context).run(delivery.wake)))
             await stop.wait()
             for task in running:
                 task.cancel()
@@ -82,16 +103,25 @@ async def _prepared(settings: SyncSettings, stop: asyncio.Event) -> bool:
     return True
 
 
+async def _transport(settings: SyncSettings, stop: asyncio.Event) -> Transport | None:
+    """Open the way to the collector; while its settings or key files are wrong, say so and look again until `stop`."""
+    told = ""
+    while not stop.is_set():
+        try:
+            return open_transport(settings, Random(), lambda: datetime.now(UTC))  # noqa: S311 - guards no secret
+        except UpstreamUnusable as error:
+            if str(error) != told:
+                told = str(error)
+                _log.error("reports cannot begin: %s", told)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(UPKEEP_S):
+                await stop.wait()
+    return None
+
+
 @asynccontextmanager
-async def _context(settings: SyncSettings, metrics: SyncMetrics) -> AsyncIterator[Context]:
+async def _context(settings: SyncSettings, metrics: SyncMetrics, transport: Transport) -> AsyncIterator[Context]:
     pool: Pool = await open_pool(settings.dsn)
-    transport = HttpTransport(
-        settings.upstream_url,
-        settings.reporter,
-        token=settings.token,
-        parallel_max=settings.limits.max_parallel,
-        answer_timeout_s=settings.answer_timeout_s,
-    )
     try:
         yield Context(
             dsn=settings.dsn,
@@ -103,14 +133,15 @@ async def _context(settings: SyncSettings, metrics: SyncMetrics) -> AsyncIterato
             random=Random(),  # noqa: S311 - spreads retries, guards no secret
             now=lambda: datetime.now(UTC),
             metrics=metrics,
+            hold_periods=settings.hold_periods,
         )
     finally:
         await transport.aclose()
         pool.terminate()
 
 
-async def _feed(batcher: Batcher, context: Context, delivery: Delivery, poll_s: float) -> None:
-    """Keep one table's queue up with the journal; looking every `poll_s` is the truth, no hint is needed."""
+async def _feed(batcher: Batcher | StateFeed, context: Context, delivery: Delivery, poll_s: float) -> None:
+    """Keep the queues of one feed up with the journal; looking every `poll_s` is the truth, no hint is needed."""
     failures = 0
     while True:
         try:
@@ -134,16 +165,19 @@ async def _feed(batcher: Batcher, context: Context, delivery: Delivery, poll_s: 
             await asyncio.sleep(poll_s)
 
 
-async def _keep_up(settings: SyncSettings, context: Context) -> None:
-    """Show how the queues stand, and drop bodies kept long enough."""
+async def _keep_up(settings: SyncSettings, context: Context, link: Link) -> None:
+    """Show how reporting stands, and drop bodies kept long enough."""
+    key_id = settings.upstream.key_id or None
     while True:
+        link.changed.clear()
         try:
+            await standing.show(context, link, key_id)
             async with connected(context.pool) as connection:
-                for name in context.tables:
-                    context.metrics.show(await table_status(connection, context.reporter, name, context.now()))
                 before = context.now() - timedelta(days=settings.keep_bodies_days)
                 while await batches.forget_bodies(connection, before, BODIES_FORGOTTEN_AT_ONCE):
                     pass
         except DatabaseAway:
             context.metrics.failed("database")
-        await asyncio.sleep(UPKEEP_S)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(UPKEEP_S):
+                await link.changed.wait()

@@ -3,11 +3,12 @@
 import asyncio
 import logging
 
-from sync import making, settlement
+from sync import making, missing, settlement
 from sync.batch import Batch
 from sync.context import Context
 from sync.database import transaction
 from sync.outbox import batches, streams
+from sync.outbox.batches import StoredBatch
 from sync.outbox.streams import Stream
 from sync.transport import TransportError
 
@@ -22,6 +23,13 @@ async def put_off(context: Context, stream: Stream, error: TransportError) -> No
         await streams.put_off(connection, stream.stream_id, until=until, error=str(error), now=context.now())
     if failures == 1:
         _log.warning("%s waits: %s", stream.name, error)
+
+
+async def send_missing(context: Context, stream: Stream, stored: StoredBatch, error: TransportError) -> None:
+    """Compare the streams that the collector misses, which sends again what it lost; meanwhile this one rests."""
+    async with transaction(context.pool) as connection:
+        await missing.streams_named(connection, context.reporter, error.missing or stored.requires)
+    await put_off(context, stream, error)
 
 
 async def halt(context: Context, stream: Stream, reason: str) -> None:

@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
-from sync import making
+from sync import making, missing, template_gate
 from sync.batch import Batch, Receipt, Rejection, Row
 from sync.database import Connection
-from sync.outbox import batches, open_rows, streams
+from sync.outbox import batches, open_rows, streams, told_rows
 from sync.outbox.open_rows import OpenRow
 from sync.rejections import react
+from sync.tables.plain import PlainTable
 from sync.tables.table import Operation, Standing, Table
 
 
@@ -41,7 +42,8 @@ async def settle(
         return
     await batches.acknowledge(connection, batch.batch_id, receipt, now)
     await streams.acknowledge(connection, stream_id, batch.sequence, now)
-    if not rejections and not await open_rows.any_open(connection, stream_id):
+    keeps_rows = isinstance(table, PlainTable)
+    if not rejections and not keeps_rows and not await open_rows.any_open(connection, stream_id):
         return
     rows = await asyncio.to_thread(making.rows_of, batch)
     refused = {rejection.n: rejection for rejection in rejections}
@@ -51,10 +53,16 @@ async def settle(
         for n, rejection in refused.items()
         if (row := _open(table, rows[n - 1], rejection, resends, batch, stream.next_row)) is not None
     ]
+    opened = await missing.told_first(connection, batch, opened)
     still_open = {row.key: row.ver for row in opened}
+    taken = [row for row in rows if still_open.get(row.key) != row.ver]
     # First what was refused: of two rows for one key the later one decides.
     await open_rows.note(connection, stream_id, opened, now)
-    await open_rows.taken(connection, stream_id, [row for row in rows if still_open.get(row.key) != row.ver])
+    await open_rows.taken(connection, stream_id, taken)
+    if keeps_rows:
+        await told_rows.accepted(connection, stream_id, taken, batch.sequence)
+    if batch.table in template_gate.TABLES:
+        await open_rows.unblock(connection, batch.reporter, [row.key for row in taken])
 
 
 async def give_up_row(connection: Connection, table: Table, stream_id: int, batch: Batch, now: datetime) -> None:
@@ -89,7 +97,7 @@ def _open(
     reaction = react(rejection.code, operation, resends.get((row.key, row.ver), 0))
     if reaction in ("taken", "drop"):
         return None
-    again = {"send_as_add": table.as_addition, "send_again": _unchanged}.get(reaction)
+    again = {"send_as_add": table.as_addition, "send_again": _unchanged, "send_missing": _unchanged}.get(reaction)
     return OpenRow(
         key=row.key,
         ver=row.ver,

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from identifiers.changes import Change
+from identifiers.changes import Change, Cursor
 from sync.database import Connection
 
 OBJECT_TYPE_ACTIVE: Final = 1
@@ -56,15 +56,16 @@ class Templates:
 
     def __init__(self) -> None:
         self._known: dict[str, Template] = {}
-        self._learned: dict[str, Template] = {}
+        self._learned: dict[str, tuple[Template, Cursor]] = {}
 
     def learn(self, change: Change) -> None:
         """Take over a template's new state from the journal."""
         state = _state_decoder.decode(change.after)
         named = {item.type: item.type for item in state.items} if state.master_data is None else state.master_data
-        self._known[change.key] = self._learned[change.key] = Template(
+        self._known[change.key] = template = Template(
             enterprise=state.enterprise, handle=state.handle, object_type=state.object_type, master_data=named
         )
+        self._learned[change.key] = (template, change.cursor)
 
     async def load(self, connection: Connection, codes: Iterable[str]) -> None:
         """Make sure that `get` knows these templates."""
@@ -82,9 +83,12 @@ class Templates:
     async def save(self, connection: Connection) -> None:
         """Store what was learned, in the caller's transaction."""
         await connection.executemany(
-            "INSERT INTO report_templates (code, state) VALUES ($1, $2) "
-            "ON CONFLICT (code) DO UPDATE SET state = excluded.state",
-            [(code, msgspec.json.encode(template).decode()) for code, template in sorted(self._learned.items())],
+            "INSERT INTO report_templates (code, state, xid, seq) VALUES ($1, $2, $3, $4) "
+            "ON CONFLICT (code) DO UPDATE SET state = excluded.state, xid = excluded.xid, seq = excluded.seq",
+            [
+                (code, msgspec.json.encode(template).decode(), *cursor)
+                for code, (template, cursor) in sorted(self._learned.items())
+            ],
         )
 
     def settle(self) -> None:

@@ -1,9 +1,13 @@
 """What any way of reporting to the national node must offer (docking contract 8.1), whatever its wire looks like."""
 
+from collections.abc import Sequence
 from typing import Literal, Protocol
 from uuid import UUID
 
-from sync.batch import Batch, Limits, Pending, Receipt, Rejection, StreamState, Unknown
+from sync.access_points import AccessPoint
+from sync.batch import Batch, Limits, Pending, Receipt, Rejection, Requirement, StreamState, Unknown, Untold
+from sync.digests import DigestAnswer, KeyRange
+from sync.directives.shapes import Directive, Outcome
 
 ErrorKind = Literal[
     "retry",  # wait and hand over the very same batch again
@@ -28,6 +32,7 @@ class TransportError(Exception):
         retry_after_s: float | None = None,
         max_rows: int | None = None,
         max_bytes: int | None = None,
+        missing: Sequence[Requirement] = (),
     ) -> None:
         super().__init__(message)
         self.kind: ErrorKind = kind
@@ -35,6 +40,7 @@ class TransportError(Exception):
         self.retry_after_s = retry_after_s
         self.max_rows = max_rows
         self.max_bytes = max_bytes
+        self.missing = missing
 
 
 class Transport(Protocol):
@@ -59,7 +65,10 @@ class Transport(Protocol):
         ...
 
     async def submit(self, batch: Batch) -> Receipt | Pending:
-        """Hand a batch over; again with the same batch, the same answer."""
+        """Hand a batch over; again with the same batch, the same answer.
+
+        With `resend_of` the batch is one acknowledged long ago that a directive asks for anew (9.10).
+        """
         ...
 
     async def receipt(self, batch_id: UUID) -> Receipt | Pending | Unknown:
@@ -70,8 +79,32 @@ class Transport(Protocol):
         """Return the next page of a batch's rejections behind row `after_n`; empty when there are no more."""
         ...
 
-    async def last_sequence(self, table: str, scope: str) -> StreamState | Unknown:
+    async def last_sequence(self, table: str, scope: str) -> StreamState | Unknown | Untold:
         """Ask how far a stream has come at the collector."""
+        ...
+
+    async def put_file(self, sha256: str, media_type: str, content: bytes) -> None:
+        """Hand a file over that rows refer to (9.9), unless it is there; at most 20 MiB."""
+        ...
+
+    async def put_monthly_report(self, month: str, content: bytes) -> bytes:
+        """Hand the monthly report of `YYYY-MM` over; returns the answer's JSON. `stale`: this revision is there."""
+        ...
+
+    async def directives(self, after: str) -> tuple[Directive, ...]:
+        """Return the next page of what the collector asks, behind the directive `after`; "" for the first."""
+        ...
+
+    async def acknowledge_directive(self, directive_id: str, outcome: Outcome) -> None:
+        """Tell what became of a directive."""
+        ...
+
+    async def digests(self, table: str, scope: str, keys: KeyRange, *, depth: int, rows: bool) -> DigestAnswer:
+        """Ask what the collector holds of a stream within these keys, divided 2^depth times."""
+        ...
+
+    def access_points(self) -> Sequence[AccessPoint]:
+        """Return the collector's access points as far as they are known; none where there is no such thing."""
         ...
 
     async def aclose(self) -> None:

@@ -74,6 +74,14 @@ async def registry_database(postgres: str, registry_template: str) -> AsyncItera
     await _drop_database(postgres, name)
 
 
+@pytest.fixture(scope="module")
+def shared_registry_database(postgres: str, registry_template: str) -> Iterator[str]:
+    """Yield the DSN of a database with the registry's tables, for all tests of a module that share what runs on it."""
+    name = asyncio.run(_create_database(postgres, template=registry_template))
+    yield _named(postgres, name)
+    asyncio.run(_drop_database(postgres, name))
+
+
 async def _create_database(server: str, template: str = "template0") -> str:
     name = f"test_{uuid.uuid4().hex}"
     connection = await asyncpg.connect(server)

@@ -14,11 +14,13 @@ import aiohttp
 import yarl
 from aiohttp import web
 
+from node.intake import algorithm_of
 from registry.app import RegistryContext, RegistrySettings, make_app
 from registry.barrier import ReplicaBarrier
 from registry.bootstrap import ensure_administrator
 from registry.context import utc_now
 from registry.database import open_pool
+from registry.service.feed_rows import ReportRows
 
 JSON = {"Content-Type": "application/json"}
 SECRET = bytes(range(32))
@@ -110,6 +112,8 @@ async def running_api(
     directory: Path,
     status: Mapping[str, Any] | None = None,
     clock: Callable[[], datetime] = utc_now,
+    reports: ReportRows | None = None,
+    beside: Mapping[str, Callable[[RegistryContext], web.Application]] | None = None,
     **settings: Any,
 ) -> AsyncIterator[Api]:
     """Serve the API on a Unix socket. Without a follower, so writes answer 202 after `resolvable_wait_s`."""
@@ -123,12 +127,16 @@ async def running_api(
             barrier,
             SECRET,
             clock=clock,
-            settings=RegistrySettings(**{"resolvable_wait_s": 0.0, **settings}),
+            settings=RegistrySettings(**{"resolvable_wait_s": 0.0, "snapshots": directory / "snapshots", **settings}),
             status=status or {},
+            reports=reports,
+            read_report_key=algorithm_of,
         )
+        stack.push_async_callback(context.snapshots.close)
         async with pool.acquire() as connection:
             token = await ensure_administrator(connection)
-        runner = web.AppRunner(make_app(context), access_log=None)
+        beneath = {path: make(context) for path, make in (beside or {}).items()}
+        runner = web.AppRunner(make_app(context, beneath), access_log=None, auto_decompress=False)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.UnixSite(runner, str(socket)).start()

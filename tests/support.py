@@ -85,7 +85,7 @@ class NodeProcess:
         self.environment = dict(environment or {})
         self.start_timeout_s = start_timeout_s
         self.process: subprocess.Popen[bytes] | None = None
-        self._http = "127.0.0.1:0"
+        self._http = self._handle = "127.0.0.1:0"
         self._pids_seen: set[int] = set()
 
     async def __aenter__(self) -> Self:
@@ -108,6 +108,11 @@ class NodeProcess:
     @property
     def url(self) -> str:
         return str(self.about["url"])
+
+    @property
+    def handle(self) -> str:
+        """Where the node speaks the Handle protocol, HOST:PORT."""
+        return str(self.about["handle"])
 
     @property
     def token(self) -> str:
@@ -135,12 +140,12 @@ class NodeProcess:
         except BaseException:
             await self.discard()
             raise
-        self._http = urlsplit(self.url).netloc
+        self._http, self._handle = urlsplit(self.url).netloc, self.handle
 
     def begin(self) -> "subprocess.Popen[bytes]":
         """Start without waiting."""
         command = [str(Path(sys.executable).with_name("idnode")), "serve", "--data-dir", str(self.data_dir)]
-        command += ["--http", self._http, "--workers", str(self.workers), *self.arguments]
+        command += ["--http", self._http, "--handle", self._handle, "--workers", str(self.workers), *self.arguments]
         clean = {name: value for name, value in os.environ.items() if not name.startswith("IDNODE_")}
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(

@@ -28,7 +28,7 @@ from sync.database import open_pool
 from sync.metrics import SyncMetrics
 from sync.retry import RetryPolicy
 from sync.settings import SyncSettings
-from sync.tables import tables
+from sync.tables import journal_table, tables
 from sync.top_node.api import TopNode
 from sync.top_node.faults import FaultSource, parse_faults
 from sync.top_node.store import Store
@@ -98,7 +98,7 @@ async def given_context(dsn: str) -> AsyncIterator[Context]:
 
 def batcher_of(context: Context, max_rows: int = 50) -> Batcher:
     """Return a batcher for T9."""
-    return Batcher(context, context.tables["T9"], limits=lambda: Limits(max_rows=max_rows))
+    return Batcher(context, journal_table(context.tables), limits=lambda: Limits(max_rows=max_rows))
 
 
 class Collector:
@@ -130,8 +130,9 @@ class Collector:
         }
 
     async def streams(self) -> dict[str, int]:
-        """Return the last sequence of each scope."""
-        return {one["scope"]: one["last_sequence"] for one in (await self.get("/v1/streams"))["streams"]}
+        """Return the last sequence of each scope of T9."""
+        streams = (await self.get("/v1/streams?limit=1000"))["streams"]
+        return {one["scope"]: one["last_sequence"] for one in streams if one["table"] == "T9"}
 
 
 @asynccontextmanager
@@ -287,10 +288,10 @@ class Source:
         return {row["key"]: (row["code"], row["field"]) for row in rows}
 
     async def sequences(self) -> dict[str, int]:
-        """Return the last sequence of each scope, after making sure that none is left out."""
+        """Return the last sequence of each scope of T9, after making sure that none is left out."""
         rows = await self.fetch(
             "SELECT scope, array_agg(sequence ORDER BY first_row) AS given FROM report_batches "
-            "JOIN report_streams USING (stream_id) GROUP BY scope"
+            "JOIN report_streams USING (stream_id) WHERE table_id = 'T9' GROUP BY scope"
         )
         for row in rows:
             assert row["given"] == list(range(1, len(row["given"]) + 1))

@@ -13,8 +13,11 @@ from rich.table import Table
 
 from loadtest.bench import measures
 from loadtest.bench.bench_page import render_bench
+from loadtest.bench.beside import measure_beside
 from loadtest.bench.bulk_import import measure_bulk_import
 from loadtest.bench.growth import measure_growth
+from loadtest.bench.handle_creates import measure_handle_creates
+from loadtest.bench.handle_lookups import measure_handle_lookups
 from loadtest.bench.lookups import measure_lookups
 from loadtest.bench.measures import MEASURES, Measure, Outcome, not_measured
 from loadtest.bench.register import measure_register
@@ -52,6 +55,9 @@ GROUPS: tuple[tuple[Group, tuple[Measure, ...]], ...] = (
         measure_registry_load,
         (measures.SINGLES, measures.SNMS_BATCH, measures.SEARCH),
     ),
+    (measure_beside, (measures.BESIDE,)),
+    (measure_handle_lookups, (measures.HANDLE_UDP_CPU, measures.HANDLE_TCP)),
+    (measure_handle_creates, (measures.HANDLE_CREATE,)),
 )
 
 _SIZES = Settings(work=Path("bench/work"))

@@ -55,6 +55,13 @@ class NodeApi:
             await asyncio.sleep(1)
         raise ServerFailed(f"the prefix {prefix} was not created: {said}")
 
+    async def put(self, identifier: str, values: list[dict[str, Any]]) -> None:
+        """Create or replace a record, and wait until it resolves."""
+        url = f"/api/v1/identifiers/{quote(identifier)}"
+        async with self._session.put(url, json={"values": values}, headers=self._authorised) as answer:
+            if not answer.ok:
+                raise ServerFailed(f"{identifier} was not registered: {await answer.text()}")
+
     async def create_template(self, template: dict[str, Any]) -> None:
         """Create a template, unless it is there already."""
         async with self._session.post("/api/v1/templates", json=template, headers=self._authorised) as answer:

@@ -45,6 +45,18 @@ MEMORY = Measure(
 SINGLES = Measure("single-registrations", "single registrations per second, 16 connections", 2000.0, None, "/s")
 SNMS_BATCH = Measure("snms-batch", "records per second through SNMS batchCreate, 1,500 a call", 20_000.0, None, "/s")
 SEARCH = Measure("search", "search by value among many records, p95", 50.0, None, "ms", higher_is_better=False)
+BESIDE = Measure(
+    "lookups-beside-writes",
+    "median time of a lookup at half load beside registrations and batches ÷ alone",
+    1.1,
+    None,
+    higher_is_better=False,
+)
+HANDLE_UDP_CPU = Measure(
+    "handle-udp-cpu", "server CPU per look-up over Handle UDP ÷ over HTTP", 1.0, 0.7, higher_is_better=False
+)
+HANDLE_TCP = Measure("handle-tcp", "look-ups per second over Handle TCP ÷ over HTTP", 0.9, 1.3)
+HANDLE_CREATE = Measure("handle-create", "creates per second over Handle TCP in a session", 2000.0, 5000.0, "/s")
 
 MEASURES = {
     measure.name: measure
@@ -60,6 +72,10 @@ MEASURES = {
         SINGLES,
         SNMS_BATCH,
         SEARCH,
+        BESIDE,
+        HANDLE_UDP_CPU,
+        HANDLE_TCP,
+        HANDLE_CREATE,
     )
 }
 

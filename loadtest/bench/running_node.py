@@ -27,11 +27,14 @@ if TYPE_CHECKING:
 START_TIMEOUT_S = 300.0
 HOT_TABLE_TIMEOUT_S = 300.0
 HOT_TABLE_LIVE = b'idnode_hot_table_state{process="follower",state="live"} 1.0'
+# One source asks for all that one client can: how a node bounds a source is not what is measured.
+ENVIRONMENT = {"IDNODE_HANDLE_UDP_ANSWERS_PER_S": str(10**9), "IDNODE_HANDLE_UDP_OCTETS_PER_S": str(10**12)}
 
 
 class _NodeFile(msgspec.Struct):
     url: str
     pid: int
+    handle: str
     processes: dict[str, int]
 
 
@@ -43,6 +46,7 @@ class BenchNode:
     token: str
     data_dir: Path
     pid: int
+    handle_url: str
 
     def pin(self) -> None:
         """Give the worker the server's core for itself; everything else of the node runs on the other."""
@@ -83,16 +87,27 @@ def bench_node(data_dir: Path, name: str = "idnode") -> Iterator[BenchNode]:
     address = f"127.0.0.1:{port}"
     data_dir.mkdir(parents=True, exist_ok=True)
     log = data_dir.with_name(f"{data_dir.name}.log")
-    order = [command, "serve", "--data-dir", str(data_dir), "--http", address, "--workers", "1"]
+    order = [
+        command,
+        "serve",
+        "--data-dir",
+        str(data_dir),
+        "--http",
+        address,
+        "--handle",
+        "127.0.0.1:0",
+        "--workers",
+        "1",
+    ]
     # The settings of whoever runs the bench are not the bench's.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("IDNODE_")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("IDNODE_")} | ENVIRONMENT
     with running(order, log=log, environment=environment) as process:
         ready = functools.partial(_is_ready, port)
         wait_until(ready, process, timeout_s=START_TIMEOUT_S, what=f"idnode (its log is {log})")
         about = msgspec.json.decode((data_dir / settings.NODE_FILE).read_bytes(), type=_NodeFile)
         token = (data_dir / settings.TOKEN_FILE).read_text(encoding="ascii").strip()
         served = Served(name, f"http://{address}", about.processes[settings.WORKER])
-        yield BenchNode(served, token, data_dir, about.pid)
+        yield BenchNode(served, token, data_dir, about.pid, f"handle://{about.handle}")
 
 
 def _is_ready(port: int) -> bool:

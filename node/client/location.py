@@ -29,6 +29,15 @@ class _NodeFile(msgspec.Struct):
 
     url: str
     token_file: str | None = None
+    handle: str = ""
+
+
+def local_handle_address(data_dir: Path) -> str:
+    """Return HOST:PORT where the local node speaks the Handle protocol; raise UnavailableError, UsageError."""
+    address = _local_node(data_dir).handle
+    if not address:
+        raise UnavailableError(f"the node in {data_dir.absolute()} does not say where it speaks the Handle protocol")
+    return address
 
 
 def locate_node(url: str | None, token: str | None, data_dir: Path) -> NodeLocation:

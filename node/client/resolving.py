@@ -22,7 +22,7 @@ LOOKUP_OCTETS_MAX = 500_000
 
 Outcome = Literal["found", "absent", "gone", "referral", "invalid"]
 
-_OUTCOME_OF_RESPONSE_CODE: dict[int, Outcome] = {
+OUTCOME_OF_RESPONSE_CODE: dict[int, Outcome] = {
     1: "found",
     200: "found",  # the record exists, but none of its values was selected
     100: "absent",
@@ -87,7 +87,7 @@ def _named(result: _Result) -> Resolution:
 def _resolution(code: str, answer: Answer) -> Resolution:
     members = answer.json()
     response_code = members.get("responseCode") if isinstance(members, Mapping) else None
-    outcome = "gone" if answer.status == _GONE else _OUTCOME_OF_RESPONSE_CODE.get(response_code or 0)
+    outcome = "gone" if answer.status == _GONE else OUTCOME_OF_RESPONSE_CODE.get(response_code or 0)
     if outcome is None:
         line, problem_code = describe_problem(answer.status, answer.body)
         raise RefusedError(f"{code}: the node refused: {line}", status=answer.status, code=problem_code)

@@ -1,4 +1,4 @@
-"""Runs one child process: `python -m node.processes registry|follower|worker|sync`, started by the supervisor."""
+"""Runs one child process: `python -m node.processes registry|follower|worker|sync|monitor`, started by the supervisor."""
 
 import gc
 import logging
@@ -16,7 +16,7 @@ from node.processes.lifetime import Lifetime
 from node.processes.order import LINE_OCTETS_MAX, Order
 
 GARBAGE_THRESHOLD = 50_000
-_NAMES = ("registry", "follower", "worker", "sync")
+_NAMES = ("registry", "follower", "worker", "sync", "monitor")
 
 Run = Callable[[Order, Lifetime], Awaitable[None]]
 

@@ -9,19 +9,27 @@ from pathlib import Path
 
 from aiohttp import web
 
+from identifiers.handle_rights import read_administrators
 from node.collector import Collector
+from node.feed_reports import FeedReports
 from node.metrics import process_registry, published
 from node.node_status import node_status
+from node.probe_secret import probe_secret
 from node.processes.lifetime import Lifetime
 from node.processes.order import Order
 from node.secret_file import read_secret
+from node.settings import Sync
 from node.upkeep import keep_jobs, keep_tables, measure_jobs, measure_journal
 from registry.app import make_app
 from registry.barrier import ReplicaBarrier
 from registry.context import JobSettings, RegistryContext, RegistrySettings, SnmsSettings
 from registry.database import open_pool
+from registry.handle_admin.execution import HandleAdministration
+from registry.handle_admin.server import serve_calls
 from registry.rates import RateLimits
 from registry.service.job_runner import JobRunner
+from resolver.spool import Spool, SpoolLimits
+from sync.service import prepare as prepare_reports
 
 # Requests under way at the end; the supervisor waits a little longer than this before it kills.
 DRAIN_S = 10.0
@@ -31,6 +39,8 @@ async def run(order: Order, life: Lifetime) -> None:
     """Serve the API until the process has to end; ready when it listens."""
     paths, settings = order.paths, order.settings
     metrics = process_registry()
+    if settings.sync.reports:
+        await prepare_reports(order.dsn)
     pool = await open_pool(order.dsn, connections_max=settings.database.connections_max)
     try:
         async with ReplicaBarrier(paths.follower_socket) as barrier, published(metrics, paths.metrics, order.process):
@@ -41,6 +51,8 @@ async def run(order: Order, life: Lifetime) -> None:
                 settings=RegistrySettings(
                     resolvable_wait_s=settings.registry.resolvable_wait_ms / 1000,
                     national_link=settings.national.link,
+                    probe_secret=probe_secret(settings.secret_file),
+                    snapshots=paths.snapshots,
                     jobs=JobSettings(
                         octets_max=settings.jobs.octets_max,
                         rows_max=settings.jobs.rows_max,
@@ -53,13 +65,24 @@ async def run(order: Order, life: Lifetime) -> None:
                         registration_body=settings.snms.registration_body,
                     ),
                 ),
-                status=node_status(paths, pool, settings.sync.reporter_prefix if settings.sync.upstream_url else ""),
+                status=node_status(paths, pool, settings.sync.reporter_prefix if settings.sync.reports else ""),
                 rates=RateLimits(settings.registry.requests_per_s),
+                reports=_feed_reports(settings.sync),
             )
             runner = JobRunner(pool, barrier, context.clock, context.jobs_waiting)
-            async with _serving(make_app(context), paths.registry_socket), asyncio.TaskGroup() as tasks:
+            limits = SpoolLimits(flush_s=settings.spool.flush_s, octets_max=settings.spool.octets_max)
+            spool = Spool(
+                paths.spool, context.samples, order.process, section="registrations", limits=limits, registry=metrics
+            )
+            administration = HandleAdministration(context, read_administrators(settings.handle.administrators))
+            async with (
+                _serving(make_app(context), paths.registry_socket),
+                serve_calls(administration, _private_socket(paths.registry_calls_socket)),
+                asyncio.TaskGroup() as tasks,
+            ):
                 beside = [
                     tasks.create_task(Collector(paths.spool, pool, metrics).run()),
+                    tasks.create_task(spool.run()),
                     tasks.create_task(keep_tables(context, settings.journal.keep_days, settings.audit.access_days)),
                     tasks.create_task(measure_journal(context, metrics)),
                     tasks.create_task(keep_jobs(context)),
@@ -70,6 +93,8 @@ async def run(order: Order, life: Lifetime) -> None:
                 await life.stop.wait()
                 for task in beside:
                     task.cancel()
+            await context.snapshots.close()
+            await spool.close()
     finally:
         pool.terminate()
 
@@ -102,3 +127,7 @@ def _private_socket(path: Path) -> socket.socket:
 
 def _remove(path: Path) -> None:
     path.unlink(missing_ok=True)
+
+
+def _feed_reports(sync: Sync) -> FeedReports | None:
+    return FeedReports(sync.reporter_prefix, sync.default_template or None) if sync.reports else None

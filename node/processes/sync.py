@@ -1,10 +1,13 @@
 """The sync process: reports to the national top-level node what the journal holds."""
 
+from pathlib import Path
+
 from node.metrics import process_registry, published
 from node.processes.lifetime import Lifetime
 from node.processes.order import Order
+from node.settings import Sync
 from sync.service import run as report
-from sync.settings import SyncSettings
+from sync.settings import SyncSettings, Upstream
 
 
 async def run(order: Order, life: Lifetime) -> None:
@@ -21,6 +24,30 @@ def _settings(order: Order) -> SyncSettings:
         dsn=order.dsn,
         upstream_url=sync.upstream_url,
         reporter=sync.reporter_prefix,
+        upstream=_upstream(sync),
         token=sync.token or None,
         default_template=sync.default_template or None,
+        hold_periods=sync.hold_periods,
     )
+
+
+def _upstream(sync: Sync) -> Upstream:
+    return Upstream(
+        transport=sync.transport,
+        urls=tuple(url.strip() for url in sync.upstream_urls.split(",") if url.strip()),
+        srv=sync.upstream_srv,
+        sign_key_file=_path(sync.sign_key_file),
+        key_id=sync.key_id,
+        collector_key_file=_path(sync.upstream_key_file),
+        tls_certificate_file=_path(sync.tls_certificate_file),
+        tls_key_file=_path(sync.tls_key_file),
+        tls_ca_file=_path(sync.tls_ca_file),
+        sftp_url=sync.upstream_sftp,
+        sftp_key_file=_path(sync.sftp_key_file),
+        sftp_host_key=sync.sftp_host_key,
+        directory=_path(sync.upstream_directory),
+    )
+
+
+def _path(written: str) -> Path | None:
+    return Path(written) if written else None

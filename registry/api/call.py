@@ -14,7 +14,7 @@ from aiohttp import web
 from identifiers.changes import Cursor
 from identifiers.value_json import decode_json
 from identifiers.values import ValuesError
-from registry import journal
+from registry import journal, origin
 from registry.api.paging import read_cursor, read_limit, write_cursor
 from registry.authority import Principal
 from registry.context import RegistryContext
@@ -113,6 +113,7 @@ class Call:
         """Read the JSON body as `shape`. Raises errors that name the field."""
         check_media_type(self.request, JSON)
         body = await self.request.read()
+        origin.note_received()
         try:
             return msgspec.convert(decode_json(body), shape)
         except ValuesError as error:

@@ -1,5 +1,6 @@
 """Where a request comes from, kept while it is carried out; and what it leaves in the audit log when it is over."""
 
+import hmac
 import re
 import secrets
 from collections.abc import Awaitable, Callable
@@ -14,12 +15,15 @@ from registry.origin import OK, Origin, acting
 from registry.service.audit import Recorder
 
 REQUEST_ID: Final = "X-Request-Id"
+PROBE: Final = "Idn-Probe"
+"""Carries the node's probe secret; such requests are measured nowhere."""
 OBJECT_CHARACTERS_MAX: Final = 512
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _READING: Final = ("GET", "HEAD")
 _FORBIDDEN: Final = 403
 _UNAVAILABLE: Final = 503
+_REFUSED_FROM: Final = 400
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -43,9 +47,16 @@ def on_record(context: RegistryContext) -> Middleware:
         await recorder.record(origin, context.clock(), changing=changing, reachable=response.status != _UNAVAILABLE)
         if not response.prepared:
             response.headers[REQUEST_ID] = origin.request_id
+        if response.status < _REFUSED_FROM and not _is_probe(request, context):
+            context.samples.take(origin, context.clock().timestamp())
         return response
 
     return middleware
+
+
+def _is_probe(request: web.Request, context: RegistryContext) -> bool:
+    sent, secret = request.headers.get(PROBE), context.settings.probe_secret
+    return bool(sent and secret) and hmac.compare_digest((sent or "").encode("utf-8", "replace"), secret.encode())
 
 
 def _origin(request: web.Request) -> Origin:

@@ -29,12 +29,15 @@ class Parameter:
 class Route:
     """One method of one path. `path` is as in the description; variable parts stand in braces.
 
+    `also_at` is a second path for the same, that others' protocols name.
+
     `statuses` are those of success; `refusals` those that are particular to the route, besides the common ones.
     `request_also` and `response_also` are further media types of the bodies, which `description` tells of.
     """
 
     method: str
     path: str
+    also_at: str = ""
     handler: Handler
     action: Action
     summary: str

@@ -14,6 +14,7 @@ from typing import Final
 import asyncpg
 import msgspec
 
+from registry import origin
 from registry.authority import Action, Principal, check_reaches
 from registry.database import Connection, Pool, connected, transaction
 from registry.errors import ChangedMeanwhile, Conflict, RegistryError, TooManyRequests
@@ -127,6 +128,8 @@ class ChunkWriter:
                     raise
             else:
                 answers.add(part.answers)
+                counts = part.answers.counts
+                origin.note_registered(prefix.prefix, counts["created"] + counts["replaced"])
                 return
             if races >= ATTEMPTS_MAX or refusals > REFUSALS_MAX:
                 message = "others kept changing identifiers of the same chunk: send the row again"

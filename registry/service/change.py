@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from identifiers.changes import Cursor
+from registry import origin
 from registry.database import Connection, Pool, transaction
 from registry.errors import ChangedMeanwhile, Conflict, InvalidFields
 from registry.tables import idempotency
@@ -53,7 +54,10 @@ async def make_change(pool: Pool, now: datetime, work: Work, claim: Claim | None
 
     Raises `Conflict` when other writers were faster `ATTEMPTS_MAX` times, or are at work on the same key.
     """
+    here = origin.current()
+    before = dict(here.registered)
     for _ in range(ATTEMPTS_MAX):
+        here.registered = dict(before)
         try:
             async with transaction(pool) as connection:
                 if claim is not None and (kept := await _kept(connection, now, claim)) is not None:
@@ -64,6 +68,9 @@ async def make_change(pool: Pool, now: datetime, work: Work, claim: Claim | None
                 return outcome
         except ChangedMeanwhile:
             continue
+        except Exception:
+            here.registered = before
+            raise
     raise Conflict(
         "concurrent_change",
         f"others changed the same thing {ATTEMPTS_MAX} times while this was tried",

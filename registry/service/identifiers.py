@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from identifiers.handle import check_new_handle
 from identifiers.identifier import Invalid
@@ -10,7 +10,7 @@ from identifiers.value_json import decode_stored, decode_values
 from identifiers.values import Value, ValuesError, check_values
 from registry.authority import Action, Principal, authorise, check_reaches
 from registry.database import Connection
-from registry.errors import ChangedMeanwhile, Conflict, FieldError, InvalidFields, InvalidRequest, one_field
+from registry.errors import ChangedMeanwhile, Conflict, FieldError, Forbidden, InvalidFields, InvalidRequest, one_field
 from registry.service import quotas, record_writes, templates, write_access
 from registry.service.preconditions import UNCONDITIONAL, Precondition
 from registry.service.prefixes import check_takes_registrations
@@ -22,6 +22,9 @@ from registry.tables.identifiers import Record
 from registry.tables.templates import Template
 
 __all__ = ["Written", "patch", "put", "violates", "with_system_values", "withdraw", "withdrawn_for_good"]
+
+_PREFIX_KEEPERS: Final = ("administrator", "enterprise_administrator")
+"""Roles that may write the record of a prefix."""
 
 
 async def put(
@@ -63,7 +66,7 @@ async def put(
     if must_exist:
         active(stored, name)
     if stored is not None:
-        _check_may_replace(stored, revive=revive)
+        _check_may_replace(stored, revive=revive or target.is_prefix_record)
     if stored is None and violated is not None:
         raise violated
     precondition.check(stored)
@@ -252,7 +255,13 @@ def violates(template: Template, faults: Sequence[FieldError]) -> InvalidFields:
 async def _target(connection: Connection, principal: Principal, name: str) -> Target:
     """Find what is to be written. What others than its enterprise may change of it, `write_access` says."""
     authorise(principal, Action.WRITE_IDENTIFIER)
-    target = await find_target(connection, name, for_registration=True)
+    target = await find_target(connection, name, for_registration=True, prefix_record=True)
+    if target.is_prefix_record and principal.role not in _PREFIX_KEEPERS:
+        raise Forbidden(
+            "role_not_allowed",
+            "the record of a prefix names who administers it",
+            remedy="ask an administrator, or one of the enterprise",
+        )
     if write_access.owns(principal, target.prefix):
         check_takes_registrations(target.prefix)
     return target

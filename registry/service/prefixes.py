@@ -40,10 +40,14 @@ async def create(
     hosting: Hosting = "here",
     exact_case: bool = False,
     sites: list[dict[str, Any]] | None = None,
+    national: bool = True,
 ) -> tuple[Prefix, Cursor]:
-    """Create a prefix. Without `enterprise` (an id) its owner is the enterprise called `name`, made if need be."""
+    """Create a prefix. Without `enterprise` (an id) its owner is the enterprise called `name`, made if need be.
+
+    It is one of the national roots unless `national` is false.
+    """
     authorise(principal, Action.CREATE_PREFIX)
-    if isinstance(invalid := parse_prefix(prefix), Invalid):
+    if national and isinstance(invalid := parse_prefix(prefix), Invalid):
         raise one_field(invalid.code, "prefix", invalid.message)
     sites = sites or []
     _check_sites(hosting, sites)

@@ -85,6 +85,7 @@ async def create(
         await quotas.take(connection, prefix.enterprise, change.now, identifiers=-1, octets=-len(record.values))
         return None
     here.recorded += 1
+    origin.note_registered(prefix.prefix)
     await _shift(connection, change, Shift(record.key, NOTHING_INDEXED, after), named, values)
     return Written(record, cursor, created=True)
 
@@ -128,6 +129,7 @@ async def put_in_place(
     after = index_values(template, stamped_values)
     named = await _checked_references(connection, record.key, after, values)
     cursor = await _update(connection, change, "create" if revived else "update", record)
+    origin.note_registered(change.target.prefix.prefix)
     before = NOTHING_INDEXED if revived else index_values(before_template, previous)
     await _shift(connection, change, Shift(record.key, before, after), named, values)
     return Written(record, cursor, created=revived)

@@ -136,6 +136,7 @@ class Registrar:
         for key, cursor in cursors.items():
             at, registration = registrations[key]
             registration.origin.recorded += 1
+            registration.origin.registered[group[at].prefix] = 1
             written[at] = Written(registration.record, cursor, created=True)
         return written
 

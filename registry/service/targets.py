@@ -1,8 +1,9 @@
 """From the name in a request to the prefix it lies below and the record it stands for."""
 
 from dataclasses import dataclass
+from typing import Final
 
-from identifiers.handle import check_new_handle, parse_handle
+from identifiers.handle import check_new_handle, fold, parse_handle
 from identifiers.identifier import HandleParts, Identifier, Invalid
 from registry.database import Connection
 from registry.errors import Conflict, FieldError, Gone, InvalidRequest, NotFound
@@ -11,18 +12,33 @@ from registry.tables import identifiers, prefixes
 from registry.tables.identifiers import Record
 from registry.tables.prefixes import Prefix
 
+_PREFIX_RECORD: Final = "0.NA/"
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a request points: a name below a prefix that exists."""
+    """Where a request points: a name below a prefix that exists, or the prefix itself as a record (`0.NA/88.118.8`)."""
 
     prefix: Prefix
     identifier: Identifier
 
+    @property
+    def is_prefix_record(self) -> bool:
+        """Whether the name is that of the prefix itself."""
+        parts = self.identifier.parts
+        return isinstance(parts, HandleParts) and parts.named_prefix is not None
 
-async def find_target(connection: Connection, name: str, *, for_registration: bool) -> Target:
-    """Parse a name and find its prefix: strictly for a registration, as RFC 3651 allows for a look-up."""
+
+async def find_target(
+    connection: Connection, name: str, *, for_registration: bool, prefix_record: bool = False
+) -> Target:
+    """Parse a name and find its prefix: strictly for a registration, as RFC 3651 allows for a look-up.
+
+    A registration may name a prefix's own record only where `prefix_record` says so.
+    """
     parse = check_new_handle if for_registration else parse_handle
+    if prefix_record and fold(name[: len(_PREFIX_RECORD)]) == _PREFIX_RECORD:
+        parse = parse_handle
     found = parse(name)
     if isinstance(found, Invalid):
         remedy = f"write {found.suggestion}" if found.suggestion else "correct the identifier in the path"
@@ -30,9 +46,10 @@ async def find_target(connection: Connection, name: str, *, for_registration: bo
             found.code, found.message, remedy=remedy, errors=(FieldError("identifier", found.message),)
         )
     assert isinstance(found.parts, HandleParts)  # noqa: S101 - the Handle parsers make nothing else
-    prefix = await prefixes.by_prefix(connection, found.parts.prefix)
+    below = found.parts.named_prefix or found.parts.prefix
+    prefix = await prefixes.by_prefix(connection, below)
     if prefix is None:
-        raise unknown_prefix(found.parts.prefix)
+        raise unknown_prefix(below)
     if prefix.exact_case:
         found = parse(name, exact_case=True)
         assert isinstance(found, Identifier)  # noqa: S101 - the same text parsed a moment ago

@@ -109,4 +109,5 @@ def _fault(granted: Granted, before: Value | None, value: Value) -> str:
 
 def _content(value: Value) -> tuple[object, ...]:
     """Return everything of a value but its timestamp, which is the server's."""
-    return value.type, value.data, value.permissions, value.ttl, value.ttl_absolute, value.references
+    ttl = value.ttl, value.ttl_absolute, value.ttl_type
+    return value.type, value.data, value.permissions, *ttl, value.references

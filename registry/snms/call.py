@@ -9,6 +9,7 @@ from aiohttp import web
 from identifiers.changes import Cursor
 from identifiers.value_json import decode_json
 from identifiers.values import ValuesError
+from registry import origin
 from registry.authority import Principal
 from registry.context import RegistryContext
 from registry.database import Connection
@@ -56,7 +57,9 @@ class Call:
     async def body(self) -> bytes:
         """Read the body; `application/json` in UTF-8, or no media type at all."""
         self._check_media_type()
-        return await self.request.read()
+        body = await self.request.read()
+        origin.note_received()
+        return body
 
     async def json(self) -> Any:
         """Read the body as JSON."""

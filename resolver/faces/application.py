@@ -13,17 +13,24 @@ from aiohttp.web import Application, HTTPException, Request, Response, StreamRes
 from resolver.faces import handle_answer, html
 from resolver.faces.body import OCTETS_MAX
 from resolver.faces.desk import Desk
-from resolver.faces.handle_json import HandleJson
+from resolver.faces.handle_api.api import HandleApi
+from resolver.faces.handle_api.native import NativeMessages, is_native
+from resolver.faces.handle_api.nobody import closed_door
 from resolver.faces.health import PATHS, Health
 from resolver.faces.lookup_many import LookupMany
 from resolver.faces.problem import problem
+from resolver.faces.proxy.options import ProxyOptions
 from resolver.faces.redirect import Redirect
 from resolver.faces.request_target import Target
 from resolver.registry_proxy import SNMS_ROOTS, RegistryProxy, cut_off
 
 LOOKUP_MANY: Final = "/api/v1/lookup"
 REGISTRY: Final = "/api/v1"
+FEED: Final = "/feed/v1"
+MONITOR: Final = "/monitor/v1"
 HANDLE_API: Final = "/api"
+REVERSE_LOOKUP: Final = "/hrls"
+"""Where clients of other servers search; 404 tells them that there is no such service."""
 
 log = logging.getLogger(__name__)
 
@@ -31,12 +38,21 @@ log = logging.getLogger(__name__)
 class Faces:
     """The chain of faces."""
 
-    def __init__(self, desk: Desk, health: Health, proxy: RegistryProxy) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        health: Health,
+        proxy: RegistryProxy,
+        handle_api: HandleApi | None = None,
+        links: ProxyOptions | None = None,
+        native: NativeMessages | None = None,
+    ) -> None:
         self._health = health
+        self._native = native
         self._proxy = proxy
-        self._handle_json = HandleJson(desk)
+        self._handle_api = handle_api or HandleApi(desk, closed_door(desk))
         self._lookup_many = LookupMany(desk)
-        self._redirect = Redirect(desk)
+        self._redirect = Redirect(desk, links)
 
     async def serve(self, request: Request) -> StreamResponse:
         """Answer a request, whatever it is. A defect becomes 500 in the form of the face, and a line in the log."""
@@ -57,20 +73,36 @@ class Faces:
     async def _choose(self, request: Request, target: Target) -> StreamResponse:
         if target.path in PATHS:
             return await self._health.serve(request, target)
+        if self._native is not None and is_native(request):
+            return await self._native.serve(request)
         if target.path == LOOKUP_MANY:
             return await self._lookup_many.serve(request)
-        if _is_below(target, REGISTRY) or target.path.startswith(SNMS_ROOTS):
+        registry = _is_below(target, REGISTRY) or _is_below(target, FEED) or _is_below(target, MONITOR)
+        if registry or target.path.startswith(SNMS_ROOTS):
             return await self._proxy.serve(request)
         if _is_below(target, HANDLE_API):
-            return await self._handle_json.serve(request, target)
+            return await self._handle_api.serve(request, target)
+        if _is_below(target, REVERSE_LOOKUP):
+            body = handle_answer.error_body(5, None, "This node does not search for handles by their values")
+            return Response(status=404, headers=dict(handle_answer.ERROR_HEADERS), body=body)
         return await self._redirect.serve(request, target)
 
 
 def make_application(
-    desk: Desk, health: Health, proxy: RegistryProxy, *, body_octets_max: int = OCTETS_MAX
+    desk: Desk,
+    health: Health,
+    proxy: RegistryProxy,
+    *,
+    handle_api: HandleApi | None = None,
+    links: ProxyOptions | None = None,
+    native: NativeMessages | None = None,
+    body_octets_max: int = OCTETS_MAX,
 ) -> Application:
-    """Return the aiohttp application; the lane hands connections over to a server made from it."""
-    faces = Faces(desk, health, proxy)
+    """Return the aiohttp application; the lane hands connections over to a server made from it.
+
+    Without a `handle_api` nobody can authenticate as a user of the Handle system, and nothing is written that way.
+    """
+    faces = Faces(desk, health, proxy, handle_api, links, native)
 
     @middleware
     async def serve(

@@ -1,7 +1,12 @@
-"""Who is asking: the client's address and whether the way to it is encrypted, told by the peer or a trusted proxy."""
+"""Who is asking: the client's address and whether the way to it is encrypted, told by the peer or a trusted proxy.
 
+The node's own probes say who they are with a secret that only its processes know.
+"""
+
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hmac import compare_digest
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 
@@ -10,27 +15,36 @@ from aiohttp.web import BaseRequest
 FORWARDED_MAX: Final = 32
 """Hops looked at in a forwarding header."""
 
+PROBE_HEADER: Final = "Idn-Probe"
+"""Carries the node's probe secret: such requests are answered like any other and counted nowhere."""
+
+_HOP: Final = re.compile(r'(?:^|;)\s*for="?\[?([0-9A-F:.]+?)\]?(?::[0-9]+)?"?\s*(?:;|$)', re.IGNORECASE)
+_PROTOCOL: Final = re.compile(r'(?:^|;)\s*proto="?(https?)"?\s*(?:;|$)', re.IGNORECASE)
+
 LOCAL: Final = "local"
 """The address of a peer on a Unix socket."""
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """An address as text, and whether requests from it came over TLS."""
+    """An address as text, whether requests from it came over TLS, and whether it is the node probing itself."""
 
     address: str
     secure: bool = False
+    is_probe: bool = False
 
 
 class TrustedProxies:
     """The peers whose forwarding headers are believed; everybody else's are ignored.
 
     Behind such a proxy the client is the last address in `X-Forwarded-For` that is not a trusted proxy itself, and
-    the way is secure if the proxy's own `X-Forwarded-Proto` says `https`.
+    the way is secure if the proxy's own `X-Forwarded-Proto` says `https`. A proxy that sends neither may say both in
+    `Forwarded` (RFC 7239).
     """
 
-    def __init__(self, networks: Sequence[str] = ()) -> None:
-        """Raise ValueError for a text that is no address or network."""
+    def __init__(self, networks: Sequence[str] = (), probe_secret: str = "") -> None:
+        """Raise ValueError for a text that is no address or network. Without a secret nobody is a probe."""
+        self._probe_secret = probe_secret.encode()
         self._networks: tuple[IPv4Network | IPv6Network, ...] = tuple(ip_network(text) for text in networks)
 
     def __bool__(self) -> bool:
@@ -38,20 +52,30 @@ class TrustedProxies:
 
     def client(self, request: BaseRequest) -> Client:
         """Return the client of a request."""
+        client = self._client(request)
+        sent = request.headers.get(PROBE_HEADER)
+        if sent is None or not self._probe_secret:
+            return client
+        return replace(client, is_probe=compare_digest(sent.encode("utf-8", "replace"), self._probe_secret))
+
+    def _client(self, request: BaseRequest) -> Client:
         peer = _peer(request)
         if not self._networks or not self._trusts(peer):
             return Client(peer, secure=request.secure)
-        protocols = request.headers.get("X-Forwarded-Proto", "").split(",")
-        return Client(self._nearest_stranger(request, peer), secure=protocols[-1].strip().lower() == "https")
+        hops, protocol = _forwarded(request)
+        return Client(self._nearest_stranger(hops, peer), secure=protocol == "https")
 
-    def _nearest_stranger(self, request: BaseRequest, peer: str) -> str:
-        hops = ",".join(request.headers.getall("X-Forwarded-For", ())).split(",")
+    def is_behind(self, request: BaseRequest) -> bool:
+        """Say whether a request came from a trusted proxy, whose own headers may be believed."""
+        return bool(self._networks) and self._trusts(_peer(request))
+
+    def _nearest_stranger(self, hops: list[str], peer: str) -> str:
         nearest = peer
         for hop in reversed(hops[-FORWARDED_MAX:]):
             address = hop.strip()
             if not _is_address(address):
                 break
-            nearest = address
+            nearest = str(ip_address(address))  # one source, however the proxy writes it
             if not self._trusts(address):
                 break
         return nearest
@@ -63,6 +87,18 @@ class TrustedProxies:
 def _peer(request: BaseRequest) -> str:
     peername = request.transport.get_extra_info("peername") if request.transport else None
     return peername[0] if isinstance(peername, tuple) else LOCAL
+
+
+def _forwarded(request: BaseRequest) -> tuple[list[str], str]:
+    """Return the addresses on the way, nearest last, and the protocol that the proxy itself was reached by."""
+    headers = request.headers
+    if "X-Forwarded-For" in headers or "X-Forwarded-Proto" in headers:
+        hops = ",".join(headers.getall("X-Forwarded-For", ())).split(",")
+        return hops, headers.get("X-Forwarded-Proto", "").split(",")[-1].strip().lower()
+    elements = ",".join(headers.getall("Forwarded", ())).split(",")[-FORWARDED_MAX:]
+    protocol = _PROTOCOL.search(elements[-1])
+    hops = [hop[1] if (hop := _HOP.search(element)) else "" for element in elements]
+    return hops, protocol[1].lower() if protocol else ""
 
 
 def _is_address(text: str) -> bool:

@@ -26,6 +26,7 @@ class Desk:
     proxies: TrustedProxies = field(default_factory=TrustedProxies)
     clock: Callable[[], float] = time
     reader: ReplicaReader | None = None
+    node_prefix: str = ""
     _lookup: Lookup | None = None
 
     def serve_from(self, reader: ReplicaReader) -> None:
@@ -49,17 +50,32 @@ class Desk:
             raise LookupsUnavailable("the replica is being rebuilt") from error
 
     def count(self, inquiry: "Inquiry", prefix: str, outcome: Outcome) -> None:
-        """Count one lookup, once, when its answer is made."""
-        us = (perf_counter_ns() - inquiry.started_ns) // 1_000
-        self.tallies.record(prefix, inquiry.client.address, outcome, inquiry.face, int(self.clock()), us)
+        """Count one lookup, once, when its answer is made; the node's own probes are nobody's lookups."""
+        if inquiry.client.is_probe:
+            return
+        us, ended = (perf_counter_ns() - inquiry.started_ns) // 1_000, self.clock()
+        self.tallies.record(
+            prefix, inquiry.client.address, outcome, inquiry.face, int(ended - us / 1_000_000), us, int(ended)
+        )
 
     def prefix_of(self, name: str, answer: Answer | Invalid) -> str:
         """Return the prefix a lookup is counted under."""
         if isinstance(answer, Invalid) or self._lookup is None:
             return UNSERVED
         if isinstance(answer, Absent) and answer.prefix is None:
-            return self._lookup.tally_prefix(name)
+            return self.prefix_at(name)
         return answer.prefix.prefix if answer.prefix else UNSERVED
+
+    def prefix_at(self, name: str | None) -> str:
+        """Return the prefix under which a request for a name counts that was not looked up."""
+        if name is None or self._lookup is None:
+            return UNSERVED
+        return self._lookup.tally_prefix(name) or self._own(name)
+
+    def _own(self, name: str) -> str:
+        """Return the node's own prefix for a name at or below it under which nobody registers."""
+        own, asked = self.node_prefix, name.partition("/")[0]
+        return own if own and (asked == own or asked.startswith(own + ".")) else UNSERVED
 
 
 @dataclass(frozen=True, slots=True)

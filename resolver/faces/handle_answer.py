@@ -9,9 +9,13 @@ SUCCESS: Final = 1
 PROTOCOL_ERROR: Final = 4
 OPERATION_NOT_SUPPORTED: Final = 5
 TRY_AGAIN: Final = 3
+READ_ONLY: Final = 7
 HANDLE_NOT_FOUND: Final = 100
+HANDLE_ALREADY_EXISTS: Final = 101
 INVALID_HANDLE: Final = 102
 VALUES_NOT_FOUND: Final = 200
+VALUE_ALREADY_EXISTS: Final = 201
+INVALID_VALUE: Final = 202
 NOT_RESPONSIBLE: Final = 301
 REFERRAL: Final = 302
 LACKS_RIGHT: Final = 400
@@ -25,15 +29,15 @@ _STATUS: Final = {
     REFERRAL: 300,
     303: 300,
     HANDLE_NOT_FOUND: 404,
-    101: 409,
-    201: 409,
+    HANDLE_ALREADY_EXISTS: 409,
+    VALUE_ALREADY_EXISTS: 409,
     PROTOCOL_ERROR: 400,
     INVALID_HANDLE: 400,
-    202: 400,
+    INVALID_VALUE: 400,
     NOT_RESPONSIBLE: 400,
     OPERATION_NOT_SUPPORTED: 501,
     TRY_AGAIN: 503,
-    7: 503,
+    READ_ONLY: 503,
     LACKS_RIGHT: 403,
     ACCESS_DENIED: 403,
     AUTHENTICATION_FAILED: 403,
@@ -65,6 +69,11 @@ def status_of(response_code: int, *, secure: bool = False) -> int:
     if response_code == AUTHENTICATION_NEEDED:
         return 401 if secure else 403
     return _STATUS.get(response_code, 500)
+
+
+def write_status_of(response_code: int, *, secure: bool = False) -> int:
+    """Return the HTTP status of anything but a resolution: there, values that are missing are an error."""
+    return 400 if response_code == VALUES_NOT_FOUND else status_of(response_code, secure=secure)
 
 
 def found_body(handle: str, values_json: bytes) -> bytes:

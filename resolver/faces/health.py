@@ -1,4 +1,4 @@
-"""`/livez`, `/readyz` and `/metrics`: for supervisors, load balancers and Prometheus."""
+"""`/livez`, `/readyz`, `/metrics` and `/monitor/v1/status`: for supervisors, load balancers and Prometheus."""
 
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -11,10 +11,12 @@ from aiohttp.web import BaseRequest, Response
 
 from resolver.faces.desk import Desk
 from resolver.faces.exposition import CONTENT_TYPE, merged
+from resolver.faces.monitor_status import PATH as MONITOR_STATUS
+from resolver.faces.monitor_status import monitor_status
 from resolver.faces.request_target import Target
 from resolver.metrics import Figures
 
-PATHS: Final = ("/livez", "/readyz", "/metrics")
+PATHS: Final = ("/livez", "/readyz", "/metrics", MONITOR_STATUS)
 FILE_OCTETS_MAX: Final = 4 << 20
 STALE_S: Final = 10.0
 """A process rewrites its metrics every second; what is older than this is of a process that stands or is gone."""
@@ -49,7 +51,7 @@ class MetricFiles:
 
 
 class Health:
-    """Serves the three paths. `writes_possible` asks whether the registry takes writes now."""
+    """Serves these paths. `writes_possible` asks whether the registry takes writes now."""
 
     def __init__(
         self,
@@ -74,6 +76,8 @@ class Health:
             return _json(200, {"status": "alive"})
         if target.path == "/readyz":
             return await self._readiness()
+        if target.path == MONITOR_STATUS:
+            return _json(*monitor_status(self._files.directory.parent / "monitor.json"))
         return Response(body=(await self._exposition()).encode(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _readiness(self) -> Response:

@@ -53,6 +53,20 @@ def query_page() -> bytes:
     )
 
 
+def help_page() -> bytes:
+    """Return the page at `/help.html`: what may be written behind a link."""
+    return page(
+        "Help",
+        "<h1>Help</h1><p>A link of this node ends in an identifier: <code>/88.118.8/SN0001</code>. It leads to where "
+        "the identifier's owner says. Behind a question mark may stand:</p><dl>"
+        "<dt><code>noredirect</code><dd>show what is registered, and lead nowhere"
+        "<dt><code>type</code>, <code>index</code><dd>only these values"
+        "<dt><code>urlappend</code><dd>text to put behind the address"
+        "<dt><code>locatt=name:value</code><dd>choose among several addresses"
+        "<dt><code>action</code><dd><code>showvalues</code>, <code>showurls</code> or <code>api</code></dl>",
+    )
+
+
 def message_page(title: str, name: str, text: str) -> bytes:
     """Return a page with one sentence about a name."""
     return page(title, f"<h1>{escape(title)}</h1><p>{escape(text)}</p><p><code>{escape(name)}</code></p>")

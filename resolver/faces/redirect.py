@@ -1,48 +1,59 @@
-"""`/{identifier}`: what a scanned link opens: a redirect to the record's URL, its values as a page, or JSON."""
+"""`/{identifier}`: what a scanned link opens: a redirect to where the record leads, its values as a page, or JSON."""
 
 from email.utils import formatdate
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import quote
 
+from aiohttp import HttpVersion11
 from aiohttp.web import BaseRequest, Response
+from multidict import CIMultiDict
 
-from identifiers.identifier import Invalid
-from identifiers.selection import publicly_readable, select
 from resolver.counting import UNSERVED
 from resolver.faces import handle_answer as form
 from resolver.faces import html
 from resolver.faces.body import BodyRefused, read_body
 from resolver.faces.desk import Desk, Inquiry, LookupsUnavailable, outcome_of
-from resolver.faces.handle_json import HandleAnswer, gone_message, resolved, unresolved
+from resolver.faces.handle_json import resolved
 from resolver.faces.handle_query import BadParameter, Wanted, parameters_in_body
 from resolver.faces.link_header import link_of
+from resolver.faces.proxy.aliases import AliasChainTooLong, Followed, followed
+from resolver.faces.proxy.answers import (
+    OPEN,
+    VARY,
+    chain_too_long,
+    json_answer,
+    refusal,
+    unresolved_answer,
+    values_answer,
+)
+from resolver.faces.proxy.choice import Chooser, conditions_of
+from resolver.faces.proxy.options import ProxyOptions
+from resolver.faces.proxy.way import FOUND, Directions, Way, locations_xml, way_of
 from resolver.faces.proxy_name import name_in_link
 from resolver.faces.reading_rights import CredentialRefused, Rights, rights_of
-from resolver.faces.referral_sites import site_addresses
 from resolver.faces.reply import Headers, accepts_only_json, preflight, reply
 from resolver.faces.request_target import BadTarget, Parameters, Target, decode_once
-from resolver.faces.visible_values import Visible, visible
-from resolver.location import location_of, usable_location
-from resolver.lookup import Absent, Found, Gone, Referral
+from resolver.faces.visible_values import visible
+from resolver.lookup import Found
+from resolver.record import path_of
 
 ALLOWED: Final = ("GET", "HEAD", "POST", "OPTIONS")
 INDEX_DIGITS_MAX: Final = 10
 _ALLOW: Final = ", ".join(ALLOWED)
-_OPEN: Final = (*form.OPEN_TO_ALL, ("Access-Control-Expose-Headers", "Content-Length, ETag, Location"))
-_UNCACHED: Final = (("Cache-Control", "no-cache"), ("Vary", "Accept"), *_OPEN)
-_MORE: Final = {503: (("Retry-After", "1"),), 401: (("WWW-Authenticate", 'Bearer realm="idnode"'),)}
-"""Headers that belong to a status."""
 _ROBOTS: Final = b"User-agent: *\nDisallow: /api/\n"
 _PRIVATE: Final = (("Cache-Control", "private, no-store"),)
 _BEARER: Final = "bearer "
 _A_DAY: Final = ("Cache-Control", "max-age=86400")
+_QUERY_SAFE: Final = "!$&'()*+,-./:;=?@_~%[]"
+_MOVED: Final = 301
 
 
 class Redirect:
     """Serves every path that no other face has. Redirects by public values only, whoever asks."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, options: ProxyOptions | None = None) -> None:
         self._desk = desk
+        self._options = options or ProxyOptions()
 
     async def serve(self, request: BaseRequest, target: Target) -> Response:
         """Answer any method on any such path."""
@@ -53,10 +64,14 @@ class Redirect:
             return await reply(request, 405, (*html.HEADERS, ("Allow", _ALLOW)), page)
         if target.path == "/" and request.method != "POST":
             return await reply(request, 200, (*html.HEADERS, _A_DAY), html.query_page())
+        if target.path == "/help.html":
+            return await reply(request, 200, (*html.HEADERS, _A_DAY), html.help_page())
         if target.path == "/robots.txt":
             return await reply(request, 200, (("Content-Type", "text/plain; charset=UTF-8"), _A_DAY), _ROBOTS)
         if target.path == "/favicon.ico":
             return Response(status=204, headers=dict([_A_DAY]))
+        if not self._options.enabled and target.path != "/":
+            return Response(status=FOUND, headers={"Location": "/api/handles" + _as_sent(target)})
         return await self._open(request, target)
 
     async def _open(self, request: BaseRequest, target: Target) -> Response:
@@ -68,15 +83,15 @@ class Redirect:
         except (BadTarget, BadParameter, BodyRefused) as error:
             self._desk.count(inquiry, UNSERVED, "malformed")
             status = error.status if isinstance(error, BodyRefused) else 400
-            return await _problem(request, status, form.INVALID_HANDLE, str(error), as_json=as_json)
+            return await refusal(request, status, form.INVALID_HANDLE, str(error), as_json=as_json)
         as_json = as_json or parameters.first("action") == "api"
         try:
             return await self._answer(request, inquiry, name, parameters, as_json=as_json)
         except LookupsUnavailable as error:
-            return await _problem(request, 503, form.TRY_AGAIN, f"No lookups now: {error}", as_json=as_json)
+            return await refusal(request, 503, form.TRY_AGAIN, f"No lookups now: {error}", as_json=as_json)
         except CredentialRefused as error:
-            self._desk.count(inquiry, UNSERVED, "denied")
-            return await _problem(request, 401, form.AUTHENTICATION_FAILED, str(error), as_json=as_json)
+            self._desk.count(inquiry, self._desk.prefix_at(name), "denied")
+            return await refusal(request, 401, form.AUTHENTICATION_FAILED, str(error), as_json=as_json)
 
     def _rights(self, request: BaseRequest, inquiry: Inquiry) -> Rights | None:
         """Return the rights of a bearer token. Others' credentials, a proxy's perhaps, are none of this face's."""
@@ -90,41 +105,94 @@ class Redirect:
     ) -> Response:
         rights = self._rights(request, inquiry)
         found = self._desk.find(name)
-        if isinstance(found, Found):
-            response = await self._resolved(request, found, name, parameters, rights, as_json=as_json)
-        else:
-            response = await _unresolved(request, name, found, as_json=as_json)
-        response.headers.update(link_of(found))
+        follows = not as_json and "ignore_aliases" not in parameters
+        try:
+            end = followed(name, found, self._desk.find) if follows else Followed(name, found)
+            response = await self._at_the_end(request, inquiry, name, end, parameters, rights, as_json=as_json)
+        except AliasChainTooLong:
+            response = await chain_too_long(request, name)
+        response.headers.extend(link_of(found))
         self._desk.count(inquiry, self._desk.prefix_of(name, found), outcome_of(found))
         return response
 
-    async def _resolved(
+    async def _at_the_end(
         self,
         request: BaseRequest,
-        found: Found,
-        name: str,
+        inquiry: Inquiry,
+        asked_for: str,
+        end: Followed,
         parameters: Parameters,
         rights: Rights | None,
         *,
         as_json: bool,
     ) -> Response:
+        """Answer with what aliases lead to; who wants to be redirected is told the alias's target first."""
+        shown = _is_shown(parameters)
+        if end.name != asked_for and not shown and request.method != "POST":
+            location = path_of(end.name) + _as_sent(Target("", Target.of(request.raw_path).query))
+            moved = (*html.HEADERS, ("Location", location), ("Cache-Control", "no-cache"), VARY, *OPEN)
+            return await reply(request, _MOVED, moved, html.redirect_page(location))
+        if not isinstance(end.answer, Found):
+            return await unresolved_answer(request, end.name, end.answer, as_json=as_json)
         asked = _selection(parameters)
-        seen = visible(found.record, found.prefix, asked, rights)
+        seen = visible(end.answer.record, end.answer.prefix, asked, rights)
         if as_json:
-            response = await _json(request, form.status_of(seen.code), resolved(name, seen))
+            response = await json_answer(request, form.status_of(seen.code), resolved(end.name, seen))
             return response if rights is None else _for_one(response)
-        life = _PRIVATE if rights is not None else self._life(found)
-        shown = "noredirect" in parameters or parameters.first("action") == "showvalues"
-        location = "" if shown else _location(found, asked, parameters.first("urlappend"))
-        if location:
-            headers = (*html.HEADERS, ("Location", location), *life, ("Vary", "Accept"), *_OPEN)
-            return await reply(request, 302, headers, html.redirect_page(location))
-        return await _values(request, name, seen, life)
+        if parameters.first("action") == "showurls":
+            xml = locations_xml(end.answer.record, end.name, asked)
+            headers = (("Content-Type", "application/xml; charset=UTF-8"), ("Cache-Control", "no-cache"), VARY, *OPEN)
+            return await reply(request, 200, headers, xml)
+        way = way_of(end.answer.record, end.name, self._directions(request, inquiry, asked, parameters))
+        life = _PRIVATE if rights is not None else self._life(end.answer, way)
+        if shown or not way.location:
+            return await values_answer(request, end.name, seen, _with(life, way.headers))
+        return await _redirect(request, way, life, status_only="redirectionHeaders" in parameters)
 
-    def _life(self, found: Found) -> Headers:
+    def _directions(self, request: BaseRequest, inquiry: Inquiry, asked: Wanted, parameters: Parameters) -> Directions:
+        metadata = ("role:metadata",) if parameters.first("action") == "metadata" else ()
+        country = parameters.first("country")
+        if country is None and self._options.country_header and self._desk.proxies.is_behind(request):
+            country = request.headers.get(self._options.country_header)
+        chooser = Chooser(
+            conditions=conditions_of((*metadata, *parameters.all("locatt"))),
+            address=parameters.first("ip") or inquiry.client.address,
+            country=country or "",
+            accept=request.headers.get("Accept", ""),
+            accept_language=request.headers.get("Accept-Language", ""),
+        )
+        return Directions(
+            asked,
+            chooser,
+            appended=parameters.first("urlappend") or "",
+            plain_only="nols" in parameters,
+            legacy="no_legacy" not in parameters,
+            extra_headers=self._options.record_headers,
+        )
+
+    def _life(self, found: Found, way: Way) -> Headers:
         now_s = int(self._desk.clock())
-        max_age_s = found.record.max_age_s(now_s)
+        max_age_s = way.max_age_s(found.record, now_s)
         return (("Cache-Control", f"max-age={max_age_s}"), ("Expires", formatdate(now_s + max_age_s, usegmt=True)))
+
+
+async def _redirect(request: BaseRequest, way: Way, life: Headers, *, status_only: bool) -> Response:
+    """Send the client on. Those that speak HTTP/1.0 know 301 and 302 only."""
+    status = way.status if request.version >= HttpVersion11 or way.status == _MOVED else FOUND
+    vary = ", ".join(dict.fromkeys(("Accept", *way.vary)))
+    headers = (*html.HEADERS, ("Location", way.location), *_with(life, way.headers), ("Vary", vary), *OPEN)
+    return await reply(request, 200 if status_only else status, headers, html.redirect_page(way.location))
+
+
+def _with(life: Headers, brought: Headers) -> Headers:
+    """Add a record's own headers; what it says of caching counts in place of what its TTLs say."""
+    headers = CIMultiDict(life)
+    for name, text in brought:
+        if name.lower() == "link":
+            headers.add(name, text)
+        else:
+            headers[name] = text
+    return tuple(headers.items())
 
 
 async def _name_in_form(request: BaseRequest) -> str:
@@ -140,74 +208,17 @@ def _selection(parameters: Parameters) -> Wanted:
     return Wanted(indexes=frozenset(map(int, texts)), types=tuple(parameters.all("type")))
 
 
-def _location(found: Found, asked: Wanted, appended: str | None) -> str:
-    record = found.record
-    if asked.everything:
-        location = record.location
-    else:
-        location = location_of(select(publicly_readable(record.values()), asked.indexes, asked.types))
-    if not location or not appended:
-        return location
-    longer = usable_location((location + appended).encode())
-    return longer if _place(longer) == _place(location) else location
+def _is_shown(parameters: Parameters) -> bool:
+    return "noredirect" in parameters or parameters.first("action") in ("showvalues", "showurls")
 
 
-def _place(location: str) -> tuple[str, str] | None:
-    """Return scheme and authority: what a client's own addition to a link must not change."""
-    try:
-        parts = urlsplit(location)
-    except ValueError:
-        return None
-    return parts.scheme, parts.netloc
-
-
-async def _values(request: BaseRequest, name: str, seen: Visible, life: Headers) -> Response:
-    headers = (*html.HEADERS, *life, ("Vary", "Accept"), *_OPEN)
-    compressible = len(seen.values_json) > form.GZIP_OCTETS_MIN
-    page = html.values_page(name, seen.values_json)
-    return await reply(request, 200, headers, page, etag=f"{seen.etag}-html", compressible=compressible)
-
-
-async def _unresolved(
-    request: BaseRequest, name: str, found: Referral | Absent | Gone | Invalid, *, as_json: bool
-) -> Response:
-    answer = unresolved(name, found)
-    status = 410 if isinstance(found, Gone) else form.status_of(answer.code)
-    if as_json:
-        return await _json(request, status, answer)
-    return await reply(request, status, (*html.HEADERS, *_UNCACHED), _page_for(name, found))
-
-
-def _page_for(name: str, found: Referral | Absent | Gone | Invalid) -> bytes:
-    """Return the page of an outcome. Monitoring probes look for the title and the text of the one for unknown names."""
-    if isinstance(found, Invalid):
-        return html.message_page("Resolution Error", name, found.message)
-    if isinstance(found, Gone):
-        if found.record is None:
-            return html.message_page(f"Prefix {found.prefix.state.title()}", name, f"{gone_message(found)}.")
-        return html.withdrawn_page(name, found.record.instead, found.record.location)
-    if isinstance(found, Referral):
-        return html.sites_page(name, found.prefix.prefix, site_addresses(found.prefix))
-    if found.prefix is None:
-        prefix = name.partition("/")[0]
-        return html.message_page(f"Prefix [{prefix}] Not Found", name, "This node does not serve the prefix.")
-    return html.message_page("Handle Not Found", name, "Not Found: nothing is registered under this identifier.")
-
-
-async def _json(request: BaseRequest, status: int, answer: HandleAnswer) -> Response:
-    headers = (*(form.FOUND_HEADERS if answer.etag else form.ERROR_HEADERS), ("Vary", "Accept"))
-    return await reply(request, status, headers, answer.body, etag=answer.etag, compressible=answer.compressible)
+def _as_sent(target: Target) -> str:
+    """Return path and query as they were sent, safe in a header."""
+    text = f"{target.path}?{target.query}" if target.query else target.path
+    return quote(text.encode("utf-8", "surrogateescape"), safe=_QUERY_SAFE)
 
 
 def _for_one(response: Response) -> Response:
     """Let nobody keep what one credential opened."""
     response.headers.update(_PRIVATE)
     return response
-
-
-async def _problem(request: BaseRequest, status: int, code: int, message: str, *, as_json: bool) -> Response:
-    more = _MORE.get(status, ())
-    if as_json:
-        return await reply(request, status, (*form.ERROR_HEADERS, *more), form.error_body(code, None, message))
-    page = html.message_page("Resolution Error", "", message)
-    return await reply(request, status, (*html.HEADERS, *_UNCACHED, *more), page)

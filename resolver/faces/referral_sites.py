@@ -9,22 +9,23 @@ from identifiers.hs_site_json import site_from_json
 from identifiers.value_json import values_to_json
 from identifiers.values import Value, ValuesError
 
-_SITE_TYPE: Final = "HS_SITE"
+SITE_TYPE: Final = "HS_SITE"
 
 
 def sites_json(prefix: PrefixState) -> bytes:
     """Return a JSON array of HS_SITE values, indexes from 1; a site that is none is left out."""
-    return values_to_json(_values(prefix))
+    return values_to_json(site_values(prefix))
 
 
-def _values(prefix: PrefixState) -> list[Value]:
+def site_values(prefix: PrefixState) -> list[Value]:
+    """Return the same as values."""
     values: list[Value] = []
     for site in prefix.sites:
         try:
             data = site_from_json(site, "site")
         except ValuesError:
             continue
-        values.append(Value(len(values) + 1, _SITE_TYPE, data))
+        values.append(Value(len(values) + 1, SITE_TYPE, data))
     return values
 
 

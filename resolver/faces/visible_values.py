@@ -1,7 +1,9 @@
 """Which values of a record one request may see, and the response code that says so (Handle resolution, order)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Protocol
 
 from identifiers.changes import PrefixState
 from identifiers.selection import is_private, publicly_readable, select
@@ -15,8 +17,15 @@ from resolver.faces.handle_answer import (
     VALUES_NOT_FOUND,
 )
 from resolver.faces.handle_query import Wanted
-from resolver.faces.reading_rights import Access, Rights
+from resolver.faces.reading_rights import Access
 from resolver.record import Record
+
+
+class Reader(Protocol):
+    """Who asks with a credential that counts."""
+
+    def access(self, record: Record, prefix: PrefixState) -> Access:
+        """Return what may be seen of a record below a prefix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +42,7 @@ class Visible:
         return self.code not in (SUCCESS, VALUES_NOT_FOUND)
 
 
-def visible(record: Record, prefix: PrefixState, wanted: Wanted, rights: Rights | None) -> Visible:
+def visible(record: Record, prefix: PrefixState, wanted: Wanted, rights: Reader | None) -> Visible:
     """Decide. Where only public values are asked for, no others seem to exist; `rights` None: without a credential."""
     public_only = rights is None if wanted.public_only is None else wanted.public_only
     if public_only or not record.restricted:
@@ -52,14 +61,19 @@ def visible(record: Record, prefix: PrefixState, wanted: Wanted, rights: Rights 
     return _showing(shown) if shown else Visible(ACCESS_DENIED)
 
 
-def all_visible(record: Record, prefix: PrefixState, rights: Rights | None) -> tuple[bytes, list[int]]:
+def chosen(values: Iterable[Value], wanted: Wanted) -> Visible:
+    """Return those of public values that are asked for."""
+    return _showing(select(values, wanted.indexes, wanted.types))
+
+
+def all_visible(record: Record, prefix: PrefixState, rights: Reader | None) -> tuple[bytes, list[int]]:
     """Return every value a credential opens, as a JSON array, and the indexes of those withheld."""
     if not record.restricted:
         return record.public_json, []
     access = rights.access(record, prefix) if rights is not None else Access()
     values = record.values()
     shown = tuple(value for value in values if access.shows(value))
-    return values_to_json(shown), [value.index for value in values if not access.shows(value)]
+    return values_to_json(shown, exact=False), [value.index for value in values if not access.shows(value)]
 
 
 def _public_part(record: Record, wanted: Wanted) -> Visible:
@@ -70,7 +84,7 @@ def _public_part(record: Record, wanted: Wanted) -> Visible:
 
 
 def _showing(values: tuple[Value, ...]) -> Visible:
-    values_json = values_to_json(values)
+    values_json = values_to_json(values, exact=False)
     return Visible(_code(values_json), values_json, blake2b(values_json, digest_size=8).hexdigest())
 
 

@@ -6,16 +6,21 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
-from sync.batch import Batch, Period, Receipt
+from sync.batch import Batch, FullSet, Mode, Period, Receipt, Requirement
 from sync.database import Connection
 
 State = Literal["queued", "in_flight", "processing", "acknowledged"]
 
 
 class NewBatch(NamedTuple):
-    """Rows to be queued. `first_row` numbers them through the stream; `row_lines` is gzip."""
+    """Rows to be queued. `first_row` numbers them through the stream; `row_lines` is gzip.
+
+    `metadata_ids` are the templates that rows of T9 refer to; with `covers_unchanged` a batch without rows speaks for
+    every scope below its own (9.4). Before `not_before` it is not handed over.
+    """
 
     batch_id: UUID
     stream_id: int
@@ -23,6 +28,11 @@ class NewBatch(NamedTuple):
     row_count: int
     period: Period
     row_lines: bytes
+    mode: Mode = "delta"
+    full: FullSet | None = None
+    not_before: datetime | None = None
+    covers_unchanged: bool = False
+    metadata_ids: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +50,28 @@ class StoredBatch:
     rows_sha256: str | None
     body: bytes | None
     rebuilt: bool
+    mode: Mode = "delta"
+    full: FullSet | None = None
+    not_before: datetime | None = None
+    covers_unchanged: bool = False
+    metadata_ids: Sequence[str] = ()
+    requires: tuple[Requirement, ...] = ()
+    resend_of: str | None = None
+
+
+_COLUMNS = (
+    "batch_id, stream_id, first_row, row_count, period, state, row_lines, sequence, rows_sha256, body, rebuilt, mode, "
+    "full_id, full_part, full_last, not_before, covers_unchanged, metadata_ids, requires, resend_of"
+)
+_requires_decoder = msgspec.json.Decoder(tuple[Requirement, ...])
 
 
 async def store(connection: Connection, batches: Sequence[NewBatch], now: datetime) -> None:
     """Queue batches."""
     await connection.executemany(
-        "INSERT INTO report_batches (batch_id, stream_id, first_row, row_count, period, row_lines, created_at) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO report_batches (batch_id, stream_id, first_row, row_count, period, row_lines, created_at, mode, "
+        "full_id, full_part, full_last, not_before, covers_unchanged, metadata_ids) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         [
             (
                 batch.batch_id,
@@ -56,6 +81,11 @@ async def store(connection: Connection, batches: Sequence[NewBatch], now: dateti
                 msgspec.json.encode(batch.period).decode(),
                 batch.row_lines,
                 now,
+                batch.mode,
+                *_full_columns(batch.full),
+                batch.not_before,
+                batch.covers_unchanged,
+                list(batch.metadata_ids),
             )
             for batch in batches
         ],
@@ -65,26 +95,36 @@ async def store(connection: Connection, batches: Sequence[NewBatch], now: dateti
 async def next_open(connection: Connection, stream_id: int) -> StoredBatch | None:
     """Return the stream's oldest batch that is not acknowledged."""
     row = await connection.fetchrow(
-        "SELECT batch_id, stream_id, first_row, row_count, period, state, row_lines, sequence, rows_sha256, body, "
-        "rebuilt FROM report_batches WHERE stream_id = $1 AND state <> 'acknowledged' ORDER BY first_row LIMIT 1",
+        f"SELECT {_COLUMNS} FROM report_batches WHERE stream_id = $1 AND state <> 'acknowledged' "  # noqa: S608 - a constant
+        "ORDER BY first_row LIMIT 1",
         stream_id,
     )
-    if row is None:
-        return None
-    return StoredBatch(**{**row, "period": msgspec.json.decode(row["period"], type=Period)})
+    return None if row is None else _stored(row)
 
 
-async def fix(connection: Connection, batch: Batch, now: datetime) -> None:
+async def fix(connection: Connection, batch: Batch, requires: Sequence[Requirement], now: datetime) -> None:
     """Store the sequence and the final body of a queued batch; from here on both stay as they are."""
     await connection.execute(
         "UPDATE report_batches SET state = 'in_flight', sequence = $2, rows_sha256 = $3, body = $4, row_lines = NULL, "
-        "first_attempt_at = $5 WHERE batch_id = $1",
+        "first_attempt_at = $5, row_count = $6, requires = $7, metadata_ids = '{}' WHERE batch_id = $1",
         batch.batch_id,
         batch.sequence,
         batch.rows_sha256,
         batch.body,
         now,
+        batch.row_count,
+        msgspec.json.encode(requires).decode(),
     )
+
+
+async def drop(connection: Connection, batch_id: UUID) -> None:
+    """Take a batch that was never attempted out of the queue; what became of its rows is the caller's to note."""
+    await connection.execute("DELETE FROM report_batches WHERE batch_id = $1 AND state = 'queued'", batch_id)
+
+
+async def drop_queued(connection: Connection, stream_id: int) -> None:
+    """Take all batches of a stream that were never attempted out of the queue: what follows says everything anew."""
+    await connection.execute("DELETE FROM report_batches WHERE stream_id = $1 AND state = 'queued'", stream_id)
 
 
 async def rebuilt(connection: Connection, batch: Batch) -> None:
@@ -123,8 +163,18 @@ async def acknowledge(connection: Connection, batch_id: UUID, receipt: Receipt, 
 
 
 async def replace(connection: Connection, batch_id: UUID, pieces: Sequence[NewBatch], now: datetime) -> None:
-    """Put smaller batches in the place of one whose sequence was not consumed."""
+    """Put smaller batches in the place of one whose sequence was not consumed.
+
+    Pieces of a full set are numbered by their maker; the parts behind them move on.
+    """
     await connection.execute("DELETE FROM report_batches WHERE batch_id = $1", batch_id)
+    if pieces and (full := pieces[0].full) is not None:
+        await connection.execute(
+            "UPDATE report_batches SET full_part = full_part + $3 WHERE full_id = $1 AND full_part > $2",
+            full.id,
+            full.part,
+            len(pieces) - 1,
+        )
     await store(connection, pieces, now)
 
 
@@ -157,3 +207,16 @@ async def forget_bodies(connection: Connection, acknowledged_before: datetime, l
         limit,
     )
     return int(tag.split()[-1])
+
+
+def _full_columns(full: FullSet | None) -> tuple[UUID | None, int | None, bool | None]:
+    return (None, None, None) if full is None else (full.id, full.part, full.last)
+
+
+def _stored(row: asyncpg.Record) -> StoredBatch:
+    members = dict(row)
+    full_id, part, last = (members.pop(name) for name in ("full_id", "full_part", "full_last"))
+    members["full"] = None if full_id is None else FullSet(full_id, part, last)
+    members["period"] = msgspec.json.decode(row["period"], type=Period)
+    members["requires"] = _requires_decoder.decode(row["requires"])
+    return StoredBatch(**members)

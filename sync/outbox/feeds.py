@@ -1,9 +1,13 @@
 """report_feeds: how far the journal has been turned into batches, per table."""
 
 from datetime import datetime
+from typing import Final
 
 from identifiers.changes import START, Cursor
 from sync.database import Connection
+
+STATE: Final = "STATE"
+"""The name of the one feed that all state tables share; T9 has its own."""
 
 
 class FeedMoved(Exception):  # noqa: N818 - not a defect: another process of this node reports too

@@ -13,7 +13,10 @@ from sync.tables.table import Operation, Standing
 
 
 class OpenRow(NamedTuple):
-    """One open row. `resend`, if any, is sent by itself once all rows before `resend_behind_row` are acknowledged."""
+    """One open row. `resend`, if any, is sent by itself once all rows before `resend_behind_row` are acknowledged.
+
+    With `blocked_by` it waits instead until that template is accepted.
+    """
 
     key: str
     ver: int
@@ -25,6 +28,7 @@ class OpenRow(NamedTuple):
     batch_id: UUID | None = None
     resend: Row | None = None
     resend_behind_row: int | None = None
+    blocked_by: str | None = None
 
 
 async def standings(connection: Connection, pairs: Collection[tuple[int, str]]) -> dict[int, dict[str, Standing]]:
@@ -62,11 +66,12 @@ async def note(connection: Connection, stream_id: int, rows: Sequence[OpenRow], 
     """Open these rows. A newer version already open stays, but learns that the collector may not hold the key."""
     await connection.executemany(
         "INSERT INTO report_rejections AS stored (stream_id, key, ver, operation, code, field, message, noted_at, "
-        "batch_id, standing, resend_row, resend_behind_row) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) "
+        "batch_id, standing, resend_row, resend_behind_row, blocked_by) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) "
         "ON CONFLICT (stream_id, key) DO UPDATE SET ver = excluded.ver, operation = excluded.operation, "
         "code = excluded.code, field = excluded.field, message = excluded.message, noted_at = excluded.noted_at, "
         "batch_id = excluded.batch_id, resend_row = excluded.resend_row, "
-        "resend_behind_row = excluded.resend_behind_row, "
+        "resend_behind_row = excluded.resend_behind_row, blocked_by = excluded.blocked_by, "
         "resends = CASE WHEN stored.ver = excluded.ver THEN stored.resends ELSE 0 END, "
         # A modification refused for its content says nothing new about whether the key is held.
         "standing = CASE excluded.standing WHEN 'present' THEN stored.standing ELSE excluded.standing END "
@@ -95,7 +100,7 @@ async def taken(connection: Connection, stream_id: int, rows: Collection[Row]) -
 async def superseded(connection: Connection, stream_id: int, keys: Sequence[str]) -> None:
     """Note that a later report of these keys is queued: nothing is sent again, and none is known to be absent."""
     await connection.execute(
-        "UPDATE report_rejections SET resend_row = NULL, resend_behind_row = NULL, "
+        "UPDATE report_rejections SET resend_row = NULL, resend_behind_row = NULL, blocked_by = NULL, "
         "standing = CASE standing WHEN 'absent' THEN 'present' ELSE standing END "
         "WHERE stream_id = $1 AND key = ANY($2::text[])",
         stream_id,
@@ -110,11 +115,31 @@ async def dismiss(connection: Connection, stream_id: int, keys: Sequence[str]) -
     )
 
 
+async def dismiss_withheld(connection: Connection, stream_id: int, keys: Sequence[str]) -> None:
+    """Close the rows of these keys that were never sent as they were not fit: what was told before holds again."""
+    await connection.execute(
+        "DELETE FROM report_rejections WHERE stream_id = $1 AND key = ANY($2::text[]) AND batch_id IS NULL",
+        stream_id,
+        list(keys),
+    )
+
+
+async def unblock(connection: Connection, reporter: str, metadata_ids: Sequence[str]) -> None:
+    """Have rows sent that waited for these templates, behind what is queued of their streams by now."""
+    await connection.execute(
+        "UPDATE report_rejections r SET blocked_by = NULL, resend_behind_row = s.next_row FROM report_streams s "
+        "WHERE s.stream_id = r.stream_id AND s.reporter = $1 AND r.blocked_by = ANY($2::text[])",
+        reporter,
+        list(metadata_ids),
+    )
+
+
 async def scopes_to_resend(connection: Connection, reporter: str, table: str, limit: int) -> list[str]:
     """Return scopes with a row whose time to be sent again has come."""
     rows = await connection.fetch(
         "SELECT DISTINCT s.scope FROM report_rejections r JOIN report_streams s USING (stream_id) "
-        "WHERE s.reporter = $1 AND s.table_id = $2 AND r.resend_row IS NOT NULL AND NOT EXISTS ("
+        "WHERE s.reporter = $1 AND s.table_id = $2 AND r.resend_row IS NOT NULL AND r.blocked_by IS NULL "
+        "AND NOT EXISTS ("
         "  SELECT FROM report_batches b WHERE b.stream_id = r.stream_id AND b.state <> 'acknowledged' "
         "  AND b.first_row < r.resend_behind_row) LIMIT $3",
         reporter,
@@ -128,7 +153,7 @@ async def take_resends(connection: Connection, stream_id: int, limit: int) -> li
     """Take rows that are to be sent again now, oldest first; the caller queues them in the same transaction."""
     rows = await connection.fetch(
         "WITH ready AS (SELECT key, resend_row, resend_behind_row FROM report_rejections r "
-        "  WHERE stream_id = $1 AND resend_row IS NOT NULL AND NOT EXISTS ("
+        "  WHERE stream_id = $1 AND resend_row IS NOT NULL AND blocked_by IS NULL AND NOT EXISTS ("
         "    SELECT FROM report_batches b WHERE b.stream_id = r.stream_id AND b.state <> 'acknowledged' "
         "    AND b.first_row < r.resend_behind_row) ORDER BY resend_behind_row, key LIMIT $2), "
         "cleared AS (UPDATE report_rejections stored SET resend_row = NULL, resend_behind_row = NULL, "
@@ -155,4 +180,5 @@ def _record(stream_id: int, row: OpenRow, now: datetime) -> tuple[object, ...]:
         row.standing.value,
         resend,
         row.resend_behind_row,
+        row.blocked_by,
     )

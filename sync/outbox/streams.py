@@ -8,6 +8,7 @@ from typing import NamedTuple
 import asyncpg
 
 from sync.database import Connection, storable
+from sync.dependencies import preceded
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +76,29 @@ async def due(
     compared_before: datetime,
     busy: Sequence[int],
     tables: Sequence[str],
+    taken: Sequence[str],
     limit: int,
 ) -> list[Due]:
-    """Return streams with something to hand over, or not compared since `compared_before`; longest due first."""
+    """Return streams with something to hand over now, or not compared since `compared_before`; longest due first.
+
+    A stream waits while its next batch is held until later, and while the collector does not hold what has to be known
+    before its table (9.6). `tables` may go now, `taken` are all that the collector takes.
+    """
     rows = await connection.fetch(
         f"SELECT {_COLUMNS}, compared_at < $5 AS compare_first FROM report_streams s "  # noqa: S608 - a constant
         "WHERE reporter = $1 AND halted_reason IS NULL AND next_attempt_at <= $2 AND stream_id <> ALL($3::bigint[]) "
-        "AND table_id = ANY($4::text[]) AND (compared_at < $5 OR EXISTS ("
-        "  SELECT FROM report_batches b WHERE b.stream_id = s.stream_id AND b.state <> 'acknowledged')) "
+        "AND table_id = ANY($7::text[]) AND (compared_at < $5 OR ("
+        "  coalesce((SELECT b.not_before IS NULL OR b.not_before <= $2 FROM report_batches b "
+        "    WHERE b.stream_id = s.stream_id AND b.state <> 'acknowledged' ORDER BY b.first_row LIMIT 1), false) "
+        f"  AND {preceded('$4')})) "
         "ORDER BY next_attempt_at, stream_id LIMIT $6",
         reporter,
         now,
         list(busy),
-        list(tables),
+        list(taken),
         compared_before,
         limit,
+        list(tables),
     )
     return [Due(_stream(row), row["compare_first"]) for row in rows]
 
@@ -120,6 +129,19 @@ async def rewind(connection: Connection, stream_id: int, sequence: int) -> None:
 async def compared(connection: Connection, stream_id: int, now: datetime) -> None:
     """Note that both sides' sequences were compared."""
     await connection.execute("UPDATE report_streams SET compared_at = $2 WHERE stream_id = $1", stream_id, now)
+
+
+async def compare_again(connection: Connection, reporter: str, places: Sequence[tuple[str, str]]) -> int:
+    """Have both sides' sequences of these tables and scopes compared first of all; return how many there are."""
+    tag = await connection.execute(
+        "UPDATE report_streams s SET compared_at = '-infinity' "
+        "FROM unnest($2::text[], $3::text[]) AS named(table_id, scope) "
+        "WHERE s.reporter = $1 AND s.table_id = named.table_id AND s.scope = named.scope",
+        reporter,
+        [table for table, _ in places],
+        [scope for _, scope in places],
+    )
+    return int(tag.split()[-1])
 
 
 async def put_off(connection: Connection, stream_id: int, *, until: datetime, error: str | None, now: datetime) -> None:

@@ -1,7 +1,7 @@
 """T9 下属企业节点主数据: every identifier created, changed or deleted (docking contract 4.9)."""
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,13 +12,13 @@ from sync.batch import Period, Row
 from sync.calendar_time import beijing_day, day_period, instant
 from sync.database import Connection
 from sync.tables.collapse import collapse
+from sync.tables.metadata_ids import TEMPLATE_SUFFIX, metadata_id
 from sync.tables.t9_fields import MAPPED, REQUIRED_OF_ACTIVE, check, check_column
 from sync.tables.table import Draft, Operation, Problem, Reported, Standing
 from sync.templates import OBJECT_TYPE_ACTIVE, Template, Templates
 
-TEMPLATE_SUFFIX: Final = "TPL-"
-"""How the suffix of a template's identifier begins; ordinary registrations may not begin so."""
-
+_PREFIX_RECORDS = "hdl:0.NA/"
+"""Keys of records of prefixes, which are told of in other tables."""
 _state_decoder = msgspec.json.Decoder(IdentifierState)
 
 
@@ -70,8 +70,11 @@ class T9:
         for change in changes:
             if change.kind == KIND_TEMPLATE:
                 templates.learn(change)
-            elif change.kind == KIND_IDENTIFIER:
-                states.append((change, _state_decoder.decode(change.after)))
+            elif change.kind == KIND_IDENTIFIER and not change.key.startswith(_PREFIX_RECORDS):
+                state = _state_decoder.decode(change.after)
+                # Below the node's own prefix are no enterprise's identifiers, such as that of its own probes.
+                if state.prefix != self._reporter:
+                    states.append((change, state))
         await templates.load(connection, (state.template for _, state in states if state.template is not None))
         return [self._reported(change, state, templates) for change, state in states]
 
@@ -119,9 +122,25 @@ class T9:
     def _metadata_id(self, state: IdentifierState, template: Template) -> str | None:
         if state.template is None:
             return self._default_template
-        if template.handle is not None:
-            return template.handle
-        return f"{self._reporter if template.enterprise is None else state.prefix}/{TEMPLATE_SUFFIX}{state.template}"
+        prefix = self._reporter if template.enterprise is None else state.prefix
+        return metadata_id(template.handle, prefix, state.template)
+
+
+class _Reference(msgspec.Struct, frozen=True):
+    metadata_id: str | None = None
+
+
+_reference_decoder = msgspec.json.Decoder(_Reference)
+
+
+def metadata_id_of(row: Row) -> str | None:
+    """Return the template that a row refers to; a deletion refers to none."""
+    return None if row.data is msgspec.UNSET else _reference_decoder.decode(row.data).metadata_id
+
+
+def metadata_ids(rows: Iterable[Row]) -> list[str]:
+    """Return the templates that rows refer to, each once."""
+    return sorted({found for row in rows if (found := metadata_id_of(row)) is not None})
 
 
 def _data_of(row: Row) -> dict[str, Any]:

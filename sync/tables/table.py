@@ -58,7 +58,7 @@ class Draft:
 
 
 class Table(Protocol):
-    """One table of the contract, T1 to E2. The registry of tables is `sync.tables.TABLES`."""
+    """One table of the contract, T1 to E2. All of them: `sync.tables.tables`."""
 
     @property
     def name(self) -> str:
@@ -69,6 +69,18 @@ class Table(Protocol):
     def schema(self) -> int:
         """The version of its row schema."""
         ...
+
+    def operation(self, row: Row) -> Operation:
+        """Return what a row of this table tells of."""
+        ...
+
+    def as_addition(self, row: Row) -> Row:
+        """Return a row that told of a modification, telling of an addition instead."""
+        ...
+
+
+class JournalTable(Table, Protocol):
+    """A table whose rows are the changes of the journal themselves, collapsed by period."""
 
     def period(self, at: datetime) -> Period:
         """Return the period that a change committed at this moment belongs to."""
@@ -84,12 +96,4 @@ class Table(Protocol):
 
     def row(self, draft: Draft) -> Row:
         """Return the draft as a row, its number still 0."""
-        ...
-
-    def operation(self, row: Row) -> Operation:
-        """Return what a row of this table tells of."""
-        ...
-
-    def as_addition(self, row: Row) -> Row:
-        """Return a row that told of a modification, telling of an addition instead."""
         ...

@@ -1,55 +1,91 @@
-"""The simulator's HTTP interface: the collector's endpoints that T9 needs (docking contract 9.1), and a look inside."""
+"""The simulator's HTTP interface: the collector's endpoints (docking contract 9.1), a look inside, and the control."""
 
 import asyncio
-import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Final, TypeVar
 
 import msgspec
 from aiohttp import web
 
 from sync.batch import PROFILE, Limits, Receipt
 from sync.calendar_time import instant
-from sync.top_node.batch_check import COMPRESSED_OCTETS_MAX, TABLES, read_batch, read_batch_id, too_large
+from sync.collecting.batch_check import COMPRESSED_OCTETS_MAX, read_batch, read_batch_id, too_large
+from sync.collecting.header import TABLES
+from sync.collecting.problems import Problem
+from sync.signing_keys import PrivateKey, PublicKey
+from sync.top_node.answers import Signer, number, problems
+from sync.top_node.answers import as_json as _json
+from sync.top_node.control import Control
+from sync.top_node.digests import DEPTH_MAX
 from sync.top_node.faults import FaultSource
-from sync.top_node.page import page
-from sync.top_node.problems import Problem, as_answer
-from sync.top_node.store import Store
+from sync.top_node.filing import Filing
+from sync.top_node.gate import Gate
+from sync.top_node.pages import Pages
+from sync.top_node.report_files import ReportFiles
+from sync.top_node.store import Store, utc_now
 
 T = TypeVar("T")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 DEFAULT_LIMITS: Final = Limits()
+BODY_OCTETS_MAX: Final = 21 * 1024 * 1024
+"""An attachment has at most 20 MiB."""
 PAGE_MAX: Final = 1_000
-SHOWN_MAX: Final = 50
+KEY_ID: Final = web.RequestKey("key_id", object)
+"""Which key signed the request: text, or None."""
 
 
 class TopNode:
     """The collector. Every access to the store runs in one thread, so the event loop never waits for the disk."""
 
     def __init__(
-        self, store: Store, faults: FaultSource, *, token: str | None = None, limits: Limits = DEFAULT_LIMITS
+        self,
+        store: Store,
+        faults: FaultSource,
+        *,
+        token: str | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+        keys: Mapping[str, PublicKey] | None = None,
+        allow_unsigned: bool | None = None,
+        receipt_key: PrivateKey | None = None,
+        batches_per_s: int | None = None,
+        inbox: Path | None = None,
+        reports: Path | None = None,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._store = store
         self._limits = limits
         self._faults = faults
-        self._token = token
+        self._now = now
+        self._inbox = inbox
+        self._reports = reports
+        self._gate = Gate(
+            keys=keys or {}, allow_unsigned=allow_unsigned, token=token, batches_per_s=batches_per_s, now=now
+        )
+        self._signer = Signer(receipt_key, now)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
 
     def application(self) -> web.Application:
         """Return the aiohttp application; its runner must not decompress bodies, for digests cover them as sent."""
-        app = web.Application(client_max_size=COMPRESSED_OCTETS_MAX, middlewares=[_problems, self._guard])
+        app = web.Application(client_max_size=BODY_OCTETS_MAX, middlewares=[self._signer.sign, problems, self._guard])
         app.router.add_get("/v1/capabilities", self._capabilities)
         app.router.add_put("/v1/batches/{batch_id}", self._put_batch)
         app.router.add_get("/v1/batches/{batch_id}", self._get_batch)
         app.router.add_get("/v1/batches/{batch_id}/rejections", self._get_rejections)
         app.router.add_get("/v1/streams", self._list_streams)
         app.router.add_get("/v1/streams/{table}/{scope}", self._get_stream)
+        app.router.add_get("/v1/digests/{table}/{scope}", self._get_digest)
         app.router.add_get("/identifiers", self._list_identifiers)
         app.router.add_get("/identifiers/{identifier:.+}", self._get_identifier)
-        app.router.add_get("/", self._page)
+        Filing(self._store, self._in_thread, self._now).add_to(app.router)
+        Control(self._store, self._faults, self._in_thread, self._now).add_to(app.router)
+        Pages(self._store, self._faults, self._in_thread, self._now, self._inbox).add_to(app.router)
+        if self._reports is not None:
+            app.cleanup_ctx.append(self._reading_files)
         app.on_cleanup.append(self._close)
         return app
 
@@ -59,15 +95,18 @@ class TopNode:
         if not request.path.startswith("/v1/"):
             return await handler(request)
         faults = self._faults.faults
+        if self._faults.is_down():
+            return _cut_off(request)
         await asyncio.sleep(faults.slow_ms / 1000)
         if self._faults.strikes(faults.unavailable):
-            raise self._unavailable()
-        expected = f"Bearer {self._token}"
-        if self._token and not hmac.compare_digest(request.headers.get("Authorization", ""), expected):
-            more = {"server_time": instant(datetime.now(UTC))}
-            raise Problem(401, "signature_missing", "show the bearer token agreed upon", more=more)
-        if request.headers.get("Idn-Profile") != PROFILE or not request.headers.get("Idn-Reporter"):
-            raise Problem(400, "malformed", f"Idn-Profile must be {PROFILE}, Idn-Reporter the reporter's prefix")
+            raise Problem(503, "unavailable", "cannot take anything now", headers=self._retry_after())
+        if self._faults.strikes(faults.error):
+            raise Problem(500, "internal", "something broke")
+        try:
+            content = await request.read()
+        except web.HTTPRequestEntityTooLarge as error:
+            raise too_large("longer than anything that is taken here", self._limits) from error
+        request[KEY_ID] = await self._gate.check(request, content)
         return await handler(request)
 
     async def _capabilities(self, _: web.Request) -> web.Response:
@@ -76,17 +115,19 @@ class TopNode:
                 "profiles": [PROFILE],
                 "tables": TABLES,
                 "limits": self._limits,
-                "server_time": instant(datetime.now(UTC)),
+                "server_time": instant(self._now()),
                 "encodings": ["gzip"],
             }
         )
 
     async def _put_batch(self, request: web.Request) -> web.StreamResponse:
         batch_id = read_batch_id(request.match_info["batch_id"])
-        try:
-            content = await request.read()
-        except web.HTTPRequestEntityTooLarge as error:
-            raise too_large("longer than any compressed batch may be", self._limits) from error
+        self._gate.check_rate(request.headers["Idn-Reporter"])
+        content = await request.read()
+        if len(content) > COMPRESSED_OCTETS_MAX:
+            raise too_large("longer than any compressed batch may be", self._limits)
+        if request.content_type != "application/x-ndjson":
+            raise Problem(400, "malformed", "a batch has the Content-Type application/x-ndjson")
         batch = await asyncio.to_thread(
             read_batch,
             content,
@@ -96,13 +137,27 @@ class TopNode:
             encoding=request.headers.get("Content-Encoding", ""),
             limits=self._limits,
         )
-        pending = self._faults.strikes(self._faults.faults.pending)
-        receipt = await self._in_thread(lambda: self._store.take(batch, pending=pending))
-        if self._faults.strikes(self._faults.faults.duplicate):
-            receipt = await self._in_thread(lambda: self._store.take(batch, pending=pending))
-        if self._faults.strikes(self._faults.faults.lose_acks):
+        self._misbehave()
+        faults = self._faults.faults
+        polls = int(faults.pending_polls) if self._faults.strikes(faults.pending) else 0
+        keyid, directive = _key_id(request), request.headers.get("Idn-Resend")
+
+        def take() -> Receipt | None:
+            return self._store.take(batch, polls=polls, keyid=keyid, directive=directive)
+
+        receipt = await self._in_thread(take)
+        if self._faults.strikes(faults.duplicate):
+            receipt = await self._in_thread(take)
+        if self._faults.strikes(faults.lose_acks):
             return _cut_off(request)
         return self._receipt(receipt)
+
+    def _misbehave(self) -> None:
+        """Refuse a good batch, as told."""
+        if self._faults.strikes(self._faults.faults.wrong_sequence):
+            raise Problem(409, "out_of_order", "on purpose", more={"expected": 1})
+        if self._faults.strikes(self._faults.faults.shrink):
+            raise too_large("on purpose", msgspec.structs.replace(self._limits, max_rows=1))
 
     async def _get_batch(self, request: web.Request) -> web.Response:
         batch_id = read_batch_id(request.match_info["batch_id"])
@@ -110,36 +165,53 @@ class TopNode:
         return self._receipt(await self._in_thread(lambda: self._store.receipt(reporter, batch_id)))
 
     async def _get_rejections(self, request: web.Request) -> web.Response:
-        batch_id = read_batch_id(request.match_info["batch_id"])
-        after_n, limit = _number(request, "after_n", 0), _number(request, "limit", PAGE_MAX)
-        found = await self._in_thread(lambda: self._store.rejections(batch_id, after_n, min(limit, PAGE_MAX)))
+        batch_id, reporter = read_batch_id(request.match_info["batch_id"]), request.headers["Idn-Reporter"]
+        after_n, limit = number(request, "after_n", 0), number(request, "limit", PAGE_MAX)
+        found = await self._in_thread(lambda: self._store.rejections(reporter, batch_id, after_n, min(limit, PAGE_MAX)))
         return _json({"rejections": found})
 
     async def _get_stream(self, request: web.Request) -> web.Response:
-        table, scope = request.match_info["table"], request.match_info["scope"]
-        if table not in TABLES:
-            raise Problem(404, "unknown_table", f"{table} is not taken here")
+        table, scope = _stream(request)
         return _json(await self._in_thread(lambda: self._store.stream(request.headers["Idn-Reporter"], table, scope)))
 
     async def _list_streams(self, request: web.Request) -> web.Response:
         table, _, scope = request.query.get("after", "").partition("/")
-        limit = min(_number(request, "limit", PAGE_MAX), PAGE_MAX)
+        limit = min(number(request, "limit", PAGE_MAX), PAGE_MAX)
         reporter = request.headers["Idn-Reporter"]
         return _json({"streams": await self._in_thread(lambda: self._store.streams(reporter, (table, scope), limit))})
 
+    async def _get_digest(self, request: web.Request) -> web.Response:
+        table, scope = _stream(request)
+        start, end = request.query.get("from") or None, request.query.get("to") or None
+        depth, rows = number(request, "depth", 0), request.query.get("rows", "") or "false"
+        if depth > DEPTH_MAX or rows not in ("true", "false"):
+            raise Problem(400, "malformed", f"depth is 0 to {DEPTH_MAX}, rows is true or false")
+        reporter = request.headers["Idn-Reporter"]
+        return _json(
+            await self._in_thread(
+                lambda: self._store.digest(reporter, table, scope, start, end, depth=depth, rows=rows == "true")
+            )
+        )
+
     async def _list_identifiers(self, request: web.Request) -> web.Response:
-        after, limit = request.query.get("after", ""), min(_number(request, "limit", PAGE_MAX), PAGE_MAX)
+        after, limit = request.query.get("after", ""), min(number(request, "limit", PAGE_MAX), PAGE_MAX)
         return _json({"identifiers": await self._in_thread(lambda: self._store.identifiers(after, limit))})
 
     async def _get_identifier(self, request: web.Request) -> web.Response:
-        found = await self._in_thread(lambda: self._store.identifier(request.match_info["identifier"]))
+        identifier = request.match_info["identifier"]
+        found = await self._in_thread(lambda: self._store.identifier(identifier))
         if found is None:
             raise Problem(404, "unknown_identifier", "was never reported")
         return _json(found)
 
-    async def _page(self, _: web.Request) -> web.Response:
-        overview = await self._in_thread(lambda: self._store.overview(SHOWN_MAX))
-        return web.Response(text=page(overview), content_type="text/html")
+    async def _reading_files(self, _: web.Application) -> AsyncIterator[None]:
+        """Take reports that come as files, as long as the application runs."""
+        assert self._reports is not None  # noqa: S101 - added only then
+        reading = asyncio.create_task(ReportFiles(self._store, self._reports, self._limits).run(self._in_thread))
+        yield
+        reading.cancel()
+        with suppress(asyncio.CancelledError):
+            await reading
 
     async def _close(self, _: web.Application) -> None:
         await self._in_thread(self._store.close)
@@ -153,11 +225,20 @@ class TopNode:
             return web.json_response({"status": "processing"}, status=202, headers=self._retry_after())
         return _json(receipt)
 
-    def _unavailable(self) -> Problem:
-        return Problem(503, "unavailable", "cannot take anything now", headers=self._retry_after())
-
     def _retry_after(self) -> dict[str, str]:
         return {"Retry-After": f"{self._faults.faults.retry_after_s:.0f}"}
+
+
+def _stream(request: web.Request) -> tuple[str, str]:
+    table, scope = request.match_info["table"], request.match_info["scope"]
+    if table not in TABLES:
+        raise Problem(404, "unknown_table", f"{table} is not taken here")
+    return table, scope
+
+
+def _key_id(request: web.Request) -> str | None:
+    told = request[KEY_ID]
+    return told if isinstance(told, str) else None
 
 
 def _cut_off(request: web.Request) -> web.StreamResponse:
@@ -165,22 +246,3 @@ def _cut_off(request: web.Request) -> web.StreamResponse:
     if request.transport is not None:
         request.transport.abort()
     return web.Response(status=500)
-
-
-@web.middleware
-async def _problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except Problem as problem:
-        return as_answer(problem)
-
-
-def _number(request: web.Request, name: str, default: int) -> int:
-    text = request.query.get(name, str(default))
-    if not (text.isascii() and text.isdigit() and len(text) < 10):  # noqa: PLR2004 - far above any limit
-        raise Problem(400, "malformed", f"{name} must be a number")
-    return int(text)
-
-
-def _json(value: Any) -> web.Response:
-    return web.Response(body=msgspec.json.encode(value), content_type="application/json")

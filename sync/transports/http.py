@@ -1,33 +1,39 @@
 """The profile idn-report/1: JSON over HTTPS (docking contract 9). The first transport."""
 
 import asyncio
-import base64
-import hashlib
-import io
-from collections.abc import Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from random import Random
+from ssl import SSLContext
+from typing import Final
+from urllib.parse import quote, urlencode
 from uuid import UUID
 
-import aiohttp
 import msgspec
 
 from sync import body
+from sync.access_points import AccessPoint, AccessPoints
 from sync.answers import decide
 from sync.batch import PROFILE, Batch, Limits, Pending, Receipt, Rejection, StreamState, Unknown
-from sync.transport import ErrorKind, TransportError
-from sync.transports.http_answer import Answer, as_error, read_answer
+from sync.digests import DigestAnswer, KeyRange
+from sync.directives.shapes import DIRECTIVES_PER_PAGE, Directive, DirectivePage, Outcome
+from sync.discovery import Configured, Discovery
+from sync.retry import RetryPolicy
+from sync.signing_keys import PrivateKey, PublicKey
+from sync.transport import TransportError
+from sync.transports.http_answer import Answer
+from sync.transports.requester import Requester
+from sync.transports.verdicts import HTTP_OK, decoded, refused, verdict
 
-T = TypeVar("T")
-
-CONNECT_TIMEOUT_S: Final = 10.0
 ANSWER_TIMEOUT_S: Final = 60.0
-POLL_S_DEFAULT: Final = 5.0
 REJECTIONS_PER_PAGE: Final = 1_000
 UNKNOWN_BATCH: Final = "unknown_batch"
 UNKNOWN_STREAM: Final = "unknown_stream"
 """The contract names no code for a stream never heard of; this is ours."""
-HTTP_OK: Final = 200
+HTTP_CREATED: Final = 201
+HTTP_NO_CONTENT: Final = 204
 HTTP_NOT_FOUND: Final = 404
+FILE_OCTETS_MAX: Final = 20 * 1024 * 1024
 
 
 class _Capabilities(msgspec.Struct, frozen=True):
@@ -42,32 +48,49 @@ class _Rejections(msgspec.Struct, frozen=True):
 
 
 class HttpTransport:
-    """Reports to the collector at `base_url`. Make it inside the running event loop, and `aclose` it."""
+    """Reports to the collector. Make it inside the running event loop, and `aclose` it.
+
+    `upstream` is a base URL or a way to find several; with `key` every request is signed; with `collector_key` a
+    receipt counts only with the collector's signature.
+    """
 
     name: Final = PROFILE
 
     def __init__(
         self,
-        base_url: str,
+        upstream: str | Discovery,
         reporter: str,
         *,
         token: str | None = None,
+        key: PrivateKey | None = None,
+        collector_key: PublicKey | None = None,
+        tls: SSLContext | None = None,
+        policy: RetryPolicy | None = None,
+        random: Random | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
         parallel_max: int = 16,
         answer_timeout_s: float = ANSWER_TIMEOUT_S,
     ) -> None:
-        headers = {"Idn-Profile": PROFILE, "Idn-Reporter": reporter, "Accept": "application/json"}
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
-        self._base = base_url.rstrip("/")
+        discovery = Configured([upstream]) if isinstance(upstream, str) else upstream
+        chance = random if random is not None else Random()  # noqa: S311 - spreads retries, guards no secret
         self._tables: Mapping[str, list[int]] = {}
         self._gzip = True
-        # One connection more than batches in flight: questions must not wait for answers to batches.
-        self._session = aiohttp.ClientSession(
-            headers=headers,
-            connector=aiohttp.TCPConnector(limit=parallel_max + 1),
-            timeout=aiohttp.ClientTimeout(total=answer_timeout_s, connect=CONNECT_TIMEOUT_S),
-            cookie_jar=aiohttp.DummyCookieJar(),
+        self._requester = Requester(
+            AccessPoints(discovery, policy or RetryPolicy(), chance, now=now),
+            reporter,
+            now=now,
+            token=token,
+            key=key,
+            collector_key=collector_key,
+            tls=tls,
+            # One connection more than batches in flight: questions must not wait for answers to batches.
+            connections_max=parallel_max + 1,
+            answer_timeout_s=answer_timeout_s,
         )
+
+    def access_points(self) -> tuple[AccessPoint, ...]:
+        """Return the collector's access points as far as they are known, with their health."""
+        return tuple(self._requester.points.known())
 
     def supports(self, table: str) -> bool:
         """Whether the collector said that it takes schema 1 of this table."""
@@ -75,8 +98,8 @@ class HttpTransport:
 
     async def limits(self) -> Limits:
         """Ask for capabilities, which also tells the tables and encodings."""
-        answer = await self._ask("GET", "/v1/capabilities")
-        capabilities = _decoded(answer, _Capabilities)
+        answer = await self._requester.ask("GET", "/v1/capabilities")
+        capabilities = decoded(answer, _Capabilities)
         if PROFILE not in capabilities.profiles:
             raise TransportError(f"the collector does not speak {PROFILE}", kind="pause_link")
         self._tables = capabilities.tables
@@ -85,16 +108,15 @@ class HttpTransport:
 
     async def submit(self, batch: Batch) -> Receipt | Pending:
         """Hand a batch over, uncompressed if the collector does not take gzip."""
-        path = f"/v1/batches/{batch.batch_id}"
-        answer = await self._put(path, batch.body)
+        answer = await self._put_batch(batch)
         if decide(answer.status, answer.code) == "send_plain" and self._gzip:
             self._gzip = False
-            answer = await self._put(path, batch.body)
+            answer = await self._put_batch(batch)
         return self._verdict(answer, batch.batch_id)
 
     async def receipt(self, batch_id: UUID) -> Receipt | Pending | Unknown:
         """Ask for the verdict."""
-        answer = await self._ask("GET", f"/v1/batches/{batch_id}")
+        answer = await self._requester.ask("GET", f"/v1/batches/{batch_id}")
         if answer.status == HTTP_NOT_FOUND and answer.code == UNKNOWN_BATCH:
             return Unknown()
         return self._verdict(answer, batch_id)
@@ -102,70 +124,74 @@ class HttpTransport:
     async def rejections(self, batch_id: UUID, after_n: int) -> tuple[Rejection, ...]:
         """Return the next page of rejections."""
         path = f"/v1/batches/{batch_id}/rejections?after_n={after_n}&limit={REJECTIONS_PER_PAGE}"
-        answer = await self._ask("GET", path)
-        return _decoded(answer, _Rejections).rejections
+        return decoded(await self._requester.ask("GET", path), _Rejections).rejections
 
     async def last_sequence(self, table: str, scope: str) -> StreamState | Unknown:
         """Ask how far the stream has come."""
-        answer = await self._ask("GET", f"/v1/streams/{table}/{scope}")
+        answer = await self._requester.ask("GET", f"/v1/streams/{table}/{scope}")
         if answer.status == HTTP_NOT_FOUND and answer.code == UNKNOWN_STREAM:
             return Unknown()
-        return _decoded(answer, StreamState)
+        return decoded(answer, StreamState)
+
+    async def put_file(self, sha256: str, media_type: str, content: bytes) -> None:
+        """Hand a file over that rows refer to (9.9), unless the collector has it; at most 20 MiB."""
+        if len(content) > FILE_OCTETS_MAX:
+            raise TransportError(f"the file {sha256} is larger than {FILE_OCTETS_MAX} octets", kind="halt_stream")
+        path = f"/v1/attachments/{sha256}"
+        held = await self._requester.ask("HEAD", path)
+        if held.status in (HTTP_OK, HTTP_NO_CONTENT):
+            return
+        answer = await self._requester.ask("PUT", path, content=content, headers={"Content-Type": media_type})
+        if answer.status not in (HTTP_OK, HTTP_CREATED, HTTP_NO_CONTENT):
+            raise refused(answer)
+
+    async def put_monthly_report(self, month: str, content: bytes) -> bytes:
+        """Hand the monthly report of `YYYY-MM` over, as JSON; returns the collector's answer, which is JSON too.
+
+        A collector that holds this revision or a later one refuses with the code `stale`.
+        """
+        headers = {"Content-Type": "application/json"}
+        answer = await self._requester.ask("PUT", f"/v1/monthly-reports/{month}", content=content, headers=headers)
+        if answer.status not in (HTTP_OK, HTTP_CREATED):
+            raise refused(answer)
+        return answer.content
+
+    async def directives(self, after: str) -> tuple[Directive, ...]:
+        """Return the next page of what the collector asks, behind the directive `after`; "" for the first."""
+        query = urlencode({"after": after, "limit": DIRECTIVES_PER_PAGE})
+        return decoded(await self._requester.ask("GET", f"/v1/directives?{query}"), DirectivePage).directives
+
+    async def acknowledge_directive(self, directive_id: str, outcome: Outcome) -> None:
+        """Tell what became of a directive."""
+        path = f"/v1/directives/{quote(directive_id, safe='')}/ack"
+        content, headers = msgspec.json.encode(outcome), {"Content-Type": "application/json"}
+        answer = await self._requester.ask("POST", path, content=content, headers=headers)
+        if answer.status not in (HTTP_OK, HTTP_CREATED, HTTP_NO_CONTENT):
+            raise refused(answer)
+
+    async def digests(self, table: str, scope: str, keys: KeyRange, *, depth: int, rows: bool) -> DigestAnswer:
+        """Ask what the collector holds of the stream within these keys."""
+        bounds = {"from": keys.lower or "", "to": keys.upper or "", "depth": depth, "rows": str(rows).lower()}
+        path = f"/v1/digests/{table}/{scope}?{urlencode(bounds)}"
+        return decoded(await self._requester.ask("GET", path), DigestAnswer)
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._session.close()
+        await self._requester.aclose()
 
-    async def _put(self, path: str, gzipped: bytes) -> Answer:
+    async def _put_batch(self, batch: Batch) -> Answer:
         headers = {"Content-Type": "application/x-ndjson"}
-        content = gzipped
+        content = batch.body
+        if batch.resend_of is not None:
+            headers["Idn-Resend"] = batch.resend_of
         if self._gzip:
             headers["Content-Encoding"] = "gzip"
         else:
-            content = await asyncio.to_thread(body.decompress, gzipped)
-        digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
-        headers["Content-Digest"] = f"sha-256=:{digest}:"
-        return await self._ask("PUT", path, headers=headers, data=io.BytesIO(content))
-
-    async def _ask(self, method: str, path: str, **more: Any) -> Answer:
-        try:
-            async with self._session.request(method, self._base + path, allow_redirects=False, **more) as response:
-                return await read_answer(response)
-        except (aiohttp.ClientError, OSError) as error:
-            # A time-out is an OSError. Whether the collector has the batch is unknown: the same batch again.
-            raise TransportError(f"{method} {path}: {error or type(error).__name__}", kind="retry") from error
+            content = await asyncio.to_thread(body.decompress, content)
+        return await self._requester.ask("PUT", f"/v1/batches/{batch.batch_id}", content=content, headers=headers)
 
     def _verdict(self, answer: Answer, batch_id: UUID) -> Receipt | Pending:
-        action = decide(answer.status, answer.code)
-        if action == "poll_receipt":
-            return Pending(POLL_S_DEFAULT if answer.retry_after_s is None else answer.retry_after_s)
-        if action != "store_receipt":
-            raise as_error(answer, _KINDS.get(action, "halt_stream"))
-        receipt = _decoded(answer, Receipt)
-        if receipt.batch_id != batch_id:
-            raise TransportError(f"receipt of another batch, {receipt.batch_id}", kind="halt_stream")
-        return receipt
-
-
-# After the body went uncompressed, a second 415 can only be answered by a person: "send_plain" is not here.
-_KINDS: Final[Mapping[str, ErrorKind]] = {
-    "retry": "retry",
-    "dependency": "dependency",
-    "pause_link": "pause_link",
-    "halt_stream": "halt_stream",
-    "split": "split",
-    "reconcile": "reconcile",
-    "rebuild": "rebuild",
-}
-
-
-def _decoded(answer: Answer, kind: type[T]) -> T:
-    """Return the answer's content as `kind`; raises TransportError for any other answer."""
-    if answer.status != HTTP_OK:
-        action = decide(answer.status, answer.code)
-        raise as_error(answer, _KINDS.get(action, "pause_link"))
-    try:
-        return msgspec.json.decode(answer.content, type=kind)
-    except msgspec.DecodeError as error:
-        # Not a collector of this profile, or a damaged answer: either way nothing is known of the batch.
-        raise TransportError(f"unreadable answer: {error}", kind="retry") from error
+        found = verdict(answer, batch_id)
+        if isinstance(found, Receipt):
+            self._requester.prove(answer)
+        return found

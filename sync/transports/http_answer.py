@@ -8,17 +8,20 @@ from typing import Final
 import aiohttp
 import msgspec
 
+from sync.batch import Proof, Requirement
 from sync.transport import ErrorKind, TransportError
 
 OCTETS_MAX: Final = 8 * 1024 * 1024
 """Longer answers are cut off: 1,000 rejections with messages are about a tenth of this."""
 DETAIL_CHARACTERS_MAX: Final = 500
+MISSING_MAX: Final = 256
+"""As many entries as `requires` may have (docking contract 9.13)."""
 PROBLEM: Final = "urn:idn-report:problem:"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer of the collector. `code` is the problem's code, "" for none."""
+    """An answer of the collector. `code` is the problem's code, "" for none; `proof` is there if it was signed."""
 
     status: int
     content: bytes
@@ -27,14 +30,18 @@ class Answer:
     retry_after_s: float | None
     max_rows: int | None = None
     max_bytes: int | None = None
+    missing: tuple[Requirement, ...] = ()
+    proof: Proof | None = None
 
 
 class _Problem(msgspec.Struct, frozen=True):
     type: str = ""
     title: str = ""
     detail: str = ""
+    server_time: str = ""
     max_rows: int | None = None
     max_bytes: int | None = None
+    missing: msgspec.Raw = msgspec.Raw(b"[]")
 
 
 async def read_answer(response: aiohttp.ClientResponse) -> Answer:
@@ -49,10 +56,11 @@ async def read_answer(response: aiohttp.ClientResponse) -> Answer:
         status=response.status,
         content=bytes(content),
         code=problem.type.removeprefix(PROBLEM) if problem.type.startswith(PROBLEM) else "",
-        detail=(problem.detail or problem.title)[:DETAIL_CHARACTERS_MAX],
+        detail=_detail(problem)[:DETAIL_CHARACTERS_MAX],
         retry_after_s=retry_after_s(response.headers.get("Retry-After"), datetime.now(UTC)),
         max_rows=problem.max_rows,
         max_bytes=problem.max_bytes,
+        missing=_missing(problem),
     )
 
 
@@ -66,6 +74,7 @@ def as_error(answer: Answer, kind: ErrorKind) -> TransportError:
         retry_after_s=answer.retry_after_s,
         max_rows=answer.max_rows,
         max_bytes=answer.max_bytes,
+        missing=answer.missing,
     )
 
 
@@ -83,6 +92,19 @@ def retry_after_s(header: str | None, now: datetime) -> float | None:
     if moment.tzinfo is None:
         return None
     return max(0.0, (moment - now).total_seconds())
+
+
+def _detail(problem: _Problem) -> str:
+    said = problem.detail or problem.title
+    return f"{said} (its clock: {problem.server_time})" if problem.server_time else said
+
+
+def _missing(problem: _Problem) -> tuple[Requirement, ...]:
+    """Return what a problem `dependency_missing` names; nothing if it cannot be read, for the code counts."""
+    try:
+        return msgspec.json.decode(problem.missing, type=tuple[Requirement, ...])[:MISSING_MAX]
+    except msgspec.DecodeError:
+        return ()
 
 
 def _problem(response: aiohttp.ClientResponse, content: bytes) -> _Problem:

@@ -93,10 +93,13 @@ def _check_collector(path: Path, sequences: dict[str, int], source: Source) -> N
     with contextlib.closing(sqlite3.connect(path)) as book:
         for scope in SCOPES:
             taken = [
-                n for (n,) in book.execute("SELECT sequence FROM batches WHERE scope = ? ORDER BY number", (scope,))
+                n
+                for (n,) in book.execute(
+                    "SELECT sequence FROM batches WHERE table_id = 'T9' AND scope = ? ORDER BY number", (scope,)
+                )
             ]
             assert taken == list(range(1, sequences[scope] + 1))
-        applied = book.execute("SELECT key, ver FROM applied ORDER BY number").fetchall()
+        applied = book.execute("SELECT key, ver FROM applied WHERE table_id = 'T9' ORDER BY number").fetchall()
     assert len(applied) == len(set(applied))
     latest: dict[str, int] = {}
     for key, ver in applied:

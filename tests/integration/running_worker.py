@@ -106,6 +106,8 @@ class Worker:
     port: int
     session: aiohttp.ClientSession
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    tls_port: int = 0
+    handle_port: int = 0
 
     def url(self, raw_path: str) -> URL:
         return URL(f"http://127.0.0.1:{self.port}{raw_path}", encoded=True)
@@ -142,7 +144,15 @@ async def running(directory: Path, **settings: Any) -> AsyncIterator[Worker]:
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     async with aiohttp.ClientSession(auto_decompress=False, skip_auto_headers=("Accept-Encoding", "Accept")) as session:
         worker = Worker(replace(made, **settings), 0, session)
-        task = asyncio.create_task(run_worker(worker.settings, worker.stop, listening=port.set_result))
+        task = asyncio.create_task(
+            run_worker(
+                worker.settings,
+                worker.stop,
+                listening=port.set_result,
+                listening_tls=lambda chosen: setattr(worker, "tls_port", chosen),
+                listening_handle=lambda chosen: setattr(worker, "handle_port", chosen),
+            )
+        )
         await asyncio.wait({task, port}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             task.result()

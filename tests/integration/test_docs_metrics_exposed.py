@@ -28,7 +28,7 @@ OF_EVERY_PROCESS = {
 async def test_every_process_shows_its_memory_cpu_time_and_open_files_under_its_own_name(tmp_path: Path) -> None:
     # Nobody listens there: the process is at work all the same.
     reporting = {"IDNODE_SYNC_UPSTREAM_URL": "http://127.0.0.1:9", "IDNODE_SYNC_REPORTER_PREFIX": "88.118"}
-    processes = {"supervisor", "registry", "follower", "worker-0", "worker-1", "sync"}
+    processes = {"supervisor", "registry", "follower", "worker-0", "worker-1", "sync", "monitor"}
     expected = {(name, process) for name in OF_EVERY_PROCESS for process in processes}
     async with (
         NodeProcess(tmp_path / "data", workers=2, environment=reporting) as node,

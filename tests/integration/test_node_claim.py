@@ -118,3 +118,25 @@ def worker_socket(address: HostPort) -> socket.socket:
     shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     shared.bind((address.host, address.port))
     return shared
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_a_port_for_both_transports_is_refused_when_either_is_taken(kind: socket.SocketKind) -> None:
+    with socket.socket(socket.AF_INET, kind) as taken:
+        taken.bind(("127.0.0.1", 0))
+        if kind == socket.SOCK_STREAM:
+            taken.listen()
+        address = HostPort(f"127.0.0.1:{taken.getsockname()[1]}")
+        with (
+            pytest.raises(AddressError, match=r"another program listens there.*--handle"),
+            reserved(address, "--handle", datagrams=True),
+        ):
+            pass
+
+
+def test_a_chosen_port_is_free_for_datagrams_and_not_held_for_them() -> None:
+    with (
+        reserved(HostPort("127.0.0.1:0"), "--handle", datagrams=True) as address,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as workers,
+    ):
+        workers.bind((address.host, address.port))

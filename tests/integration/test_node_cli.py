@@ -13,7 +13,7 @@ from node.cli import app
 from node.setting_table import SETTINGS
 
 IDNODE = str(Path(sys.executable).with_name("idnode"))
-COMMANDS = ["serve", "import", "export", "resolve", "status", "prefix", "config", "loadtest", "top-node"]
+COMMANDS = ["serve", "import", "export", "resolve", "status", "prefix", "handle", "config", "loadtest", "top-node"]
 
 
 def idnode(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":

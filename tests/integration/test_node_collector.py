@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import orjson
@@ -104,3 +105,15 @@ async def test_while_the_database_is_away_the_files_stay(tmp_path: Path, directo
 async def test_an_absent_spool_holds_nothing(pool: Pool, tmp_path: Path) -> None:
     await Collector(tmp_path / "absent", pool).collect()
     assert await stored(pool) == []
+
+
+async def test_it_is_noted_up_to_when_everything_is_collected(pool: Pool, directory: Path) -> None:
+    now = [datetime.fromtimestamp(AT, UTC)]
+    collector = Collector(directory, pool, clock=lambda: now[0])
+    await count_lookups(directory, "192.0.2.1", 1)
+    await collector.collect()
+    assert await pool.fetchval("SELECT drained_at FROM spool_drained") == now[0]
+    for seconds, noted in ((5, 0), (10, 15)):
+        now[0] += timedelta(seconds=seconds)
+        await collector.collect()
+        assert await pool.fetchval("SELECT drained_at FROM spool_drained") == datetime.fromtimestamp(AT + noted, UTC)

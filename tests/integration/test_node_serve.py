@@ -14,6 +14,13 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
+from identifiers.handle_wire.codes import CERTIFY, REQUEST_FLAGS
+from identifiers.handle_wire.keys import load_public_key
+from identifiers.handle_wire.message import decode_message
+from identifiers.handle_wire.requests import GetSiteInfo
+from identifiers.handle_wire.signing import is_signed_by
+from identifiers.hs_site import parse_site
+from tests.integration.handle_worker import Datagrams, Stream, request
 from tests.support import NodeProcess, eventually, is_running
 
 IDNODE = str(Path(sys.executable).with_name("idnode"))
@@ -46,6 +53,7 @@ def seen_by_others(pid: int) -> bytes:
 
 def run_serve(*arguments: str, timeout_s: float = 60) -> "subprocess.CompletedProcess[str]":
     clean = {name: value for name, value in os.environ.items() if not name.startswith("IDNODE_")}
+    clean["IDNODE_HANDLE_ADDRESS"] = "127.0.0.1:0"
     return subprocess.run(
         [IDNODE, "serve", *arguments], capture_output=True, text=True, check=False, timeout=timeout_s, env=clean
     )
@@ -55,6 +63,21 @@ def test_the_first_start_shows_where_everything_is(node: NodeProcess) -> None:
     assert f"The node is ready at {node.url}" in node.log
     assert f"{node.url}/api/v1/openapi.json" in node.log
     assert f"{node.url}/api/v1/docs" in node.log
+
+
+async def test_the_handle_port_is_shown_and_signs_its_answers_over_tcp_and_udp(node: NodeProcess) -> None:
+    assert f"Handle protocol      {node.handle}, TCP and UDP" in node.log
+    port = int(node.handle.rpartition(":")[2])
+    octets = request(GetSiteInfo(), flags=REQUEST_FLAGS | CERTIFY)
+    with Datagrams(port) as datagrams:
+        over_udp = decode_message(await datagrams.ask(octets))
+    async with await Stream.open(port) as stream:
+        over_tcp = decode_message(await stream.ask(octets))
+    for message in (over_udp, over_tcp):
+        (server,) = parse_site(message.body).servers
+        assert {(one.protocol, one.port) for one in server.interfaces} >= {(0, port), (1, port)}
+        assert is_signed_by(message, load_public_key(server.public_key))
+    assert over_tcp.body == over_udp.body
 
 
 async def test_the_token_is_kept_private_shown_once_and_opens_the_api(node: NodeProcess) -> None:

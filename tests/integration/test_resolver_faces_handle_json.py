@@ -226,8 +226,11 @@ async def test_behind_a_trusted_proxy_with_tls_a_missing_credential_is_401(tmp_p
     writer = fill(tmp_path / "replica", examples())
     forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.9"}
     path = f"/api/handles/{PREFIX}/MIXED?publicOnly=false"
+    standard = {"Forwarded": 'for=192.0.2.1;proto=http, for="[2001:db8::9]:4711";proto=https'}
     async with running(tmp_path, trusted_proxies=("127.0.0.0/8",)) as trusting:
         assert (await trusting.ask(path, headers=forwarded))[0] == 401
+        assert (await trusting.ask(path, headers=standard))[0] == 401
+        assert (await trusting.ask(path, headers=standard | {"X-Forwarded-Proto": "http"}))[0] == 403
         assert (await trusting.ask(path))[0] == 403
         for scheme in ("Basic MzAwOng6eQ==", "Negotiate x"):
             secret = {"Authorization": scheme}
@@ -358,9 +361,10 @@ async def test_more_selections_than_a_record_has_values_are_refused(worker: Work
     assert (status, json.loads(answer)["responseCode"]) == (400, 4)
 
 
-async def test_listing_handles_is_switched_off(worker: Worker) -> None:
-    status, _, body = await worker.ask(f"/api/handles?prefix={PREFIX}")
-    assert (status, json.loads(body)["responseCode"]) == (501, 5)
+async def test_lists_and_changes_need_a_registry(worker: Worker) -> None:
+    for path, method in ((f"/api/handles?prefix={PREFIX}", "GET"), (f"/api/handles/{PREFIX}/SN1", "DELETE")):
+        status, headers, body = await worker.ask(path, method=method)
+        assert (status, json.loads(body)["responseCode"], headers["Retry-After"]) == (503, 7, "1")
 
 
 async def test_a_body_that_does_not_come_is_408(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -381,7 +385,7 @@ async def test_a_body_that_is_not_framed_is_400(worker: Worker) -> None:
 async def test_preflight_says_what_other_sites_may_send(worker: Worker) -> None:
     status, headers, _ = await worker.ask(f"/api/handles/{PREFIX}/SN1", method="OPTIONS")
     assert status == 200
-    assert headers["Allow"] == "GET, HEAD, POST, OPTIONS"
+    assert headers["Allow"] == "GET, HEAD, POST, PUT, DELETE, OPTIONS"
     assert headers["Access-Control-Allow-Methods"] == "GET, POST, HEAD, PUT, DELETE"
     assert "If-None-Match" in headers["Access-Control-Allow-Headers"]
     assert headers["Access-Control-Max-Age"] == "86400"
@@ -391,10 +395,11 @@ async def test_preflight_says_what_other_sites_may_send(worker: Worker) -> None:
     ("method", "path", "status", "message"),
     [
         ("PATCH", "/api/handles/x", 501, "Unknown method PATCH"),
-        ("PUT", "/api/handles/x", 405, "Unknown HTTP API endpoint PUT /api/handles/x"),
-        ("DELETE", "/api/handles/x", 405, "Unknown HTTP API endpoint DELETE /api/handles/x"),
+        ("PUT", "/api/site", 405, "Unknown HTTP API endpoint PUT /api/site"),
+        ("GET", "/api/prefixes/88.118.8", 405, "Unknown HTTP API endpoint GET /api/prefixes/88.118.8"),
+        ("GET", "/api/sessions", 405, "Unknown HTTP API endpoint GET /api/sessions"),
         ("TRACE", "/api/handles/x", 405, "Unknown HTTP API endpoint TRACE /api/handles/x"),
-        ("POST", "/api/handles", 404, "Unknown HTTP API endpoint POST /api/handles"),
+        ("POST", "/api/handles", 405, "Unknown HTTP API endpoint POST /api/handles"),
         ("GET", "/api/nothing", 404, "Unknown HTTP API endpoint GET /api/nothing"),
         ("GET", "/api", 404, "Unknown HTTP API endpoint GET /api"),
     ],

@@ -68,8 +68,21 @@ async def test_the_file_has_the_agreed_members(tmp_path: Path) -> None:
     content = json.loads(path.read_bytes())
     assert list(content) == ["v", "id", "process", "from", "to", "prefixes"]
     assert content["v"] == 1
-    assert set(content["prefixes"][0]) == {"prefix", "sources", "latency", "seconds", "faces"}
+    assert set(content["prefixes"][0]) == {"prefix", "day_at", "sources", "latency", "seconds", "faces"}
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+async def test_segments_meet_and_tell_of_idle_minutes_too(tmp_path: Path) -> None:
+    now, tallies = [NOW], Tallies()
+    written = Spool(tmp_path, tallies, "worker-0", clock=lambda: now[0])
+    for seconds in (59, 1, 30, 10, 5):
+        now[0] += seconds
+        if seconds == 30:
+            count(tallies, "192.0.2.1")
+        assert await written.flush()
+    await written.close()
+    stretches = sorted((one.content.from_s - NOW, one.content.to_s - NOW) for one in read_segments(tmp_path))
+    assert stretches == [(0, 60), (60, 90), (90, 105)]
 
 
 async def test_nothing_counted_leaves_no_file(tmp_path: Path) -> None:

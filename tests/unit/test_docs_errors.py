@@ -20,7 +20,9 @@ CODE = re.compile(r"`([a-z0-9_]+)`")
 
 ROW_CODE_AT = {"Rejection": 2, "reject": 1, "_reject_all": 2}
 FILE_CODE_AT = {"Reject": 3, "_id_reject": 2, "_UnfitError": 2}
-STATUS_AND_CODE_AT = {"_error": (1, 2), "_Refused": (0, 1), "_problem": (1, 2)}
+STATUS_AND_CODE_AT = {"ApiRefused": (0, 1), "refusal": (1, 2)}
+WRITTEN_BY_REGISTRY = (2, 3, 7, 100, 101, 102, 200, 201, 202, 301, 400, 401, 402)
+"""What the registry answers to Handle administrators, handed on by `/api/handles` and its lists."""
 TAKEN_OVER_STATES = {
     "prefix_{prefix.state}": {f"prefix_{state}" for state in get_args(PrefixStateName) if state != "active"}
 }
@@ -213,7 +215,9 @@ def response_codes() -> dict[int, set[int]]:
             found[values[_named(code)]] |= statuses(call.arguments[at[0]])
         elif call.name == "error_body" and (number := literal(call.arguments[0])) is not None:
             found[number].add(handle_answer.status_of(number))
-    for path in sorted((ROOT / "resolver" / "faces").glob("*.py")):
+    for number in WRITTEN_BY_REGISTRY:
+        found[number] |= {handle_answer.write_status_of(number, secure=secure) for secure in (False, True)}
+    for path in sorted((ROOT / "resolver" / "faces").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if path.name == "handle_answer.py" or not isinstance(node, ast.Name | ast.Attribute):
                 continue

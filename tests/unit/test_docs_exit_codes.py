@@ -45,7 +45,7 @@ def test_every_exit_code_is_documented_and_no_other_is() -> None:
         "serve": {Exit.DONE, *node_errors()},
         "config": {Exit.DONE, Exit.USAGE},
         "import": of_all_clients | {Exit.SOME_REJECTED},
-        **dict.fromkeys(("export", "resolve", "status", "prefix"), of_all_clients),
+        **dict.fromkeys(("export", "resolve", "status", "prefix", "handle"), of_all_clients),
         **dict.fromkeys(("sync", "top-node"), {Exit.DONE} | constants(sync_commands)),
         "loadtest": {Exit.DONE, Exit.USAGE} | constants(loadtest_command),
     }

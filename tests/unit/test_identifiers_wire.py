@@ -5,7 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from identifiers.octets import OctetReader, WireError, string
-from identifiers.values import VALUE_OCTETS_MIN, VALUES_PER_RECORD_MAX, Reference, Value
+from identifiers.value_json import decode_stored, values_to_json
+from identifiers.values import (
+    INVALID_VALUE,
+    VALUE_OCTETS_MIN,
+    VALUES_PER_RECORD_MAX,
+    Reference,
+    Value,
+    check_values,
+)
 from identifiers.wire import decode_values, encode_value, encode_values, read_values
 from tests.unit.identifier_values import records
 
@@ -70,12 +78,23 @@ def test_execute_bits_are_dropped() -> None:
     assert decode_values(bytes(octets)) == (URL_VALUE,)
 
 
-def test_unknown_ttl_types_and_other_encodings_are_refused() -> None:
-    for at, octet in ((8, 2), (18, 0xFF)):
-        octets = bytearray(URL)
-        octets[at] = octet
-        with pytest.raises(WireError):
-            decode_values(bytes(octets))
+@pytest.mark.parametrize("ttl_type", [2, 7, 255])
+def test_ttl_types_nobody_knows_are_kept(ttl_type: int) -> None:
+    octets = bytearray(URL)
+    octets[8] = ttl_type
+    (value,) = decode_values(bytes(octets))
+    assert (value.ttl_type, value.ttl, value.ttl_absolute) == (ttl_type, 86_400, False)
+    assert encode_value(value) == octets
+    assert decode_stored(values_to_json([value])) == (value,)
+    check_values([value])
+
+
+def test_types_in_other_encodings_are_refused_as_invalid_values() -> None:
+    octets = bytearray(URL)
+    octets[18] = 0xFF
+    with pytest.raises(WireError) as refused:
+        decode_values(bytes(octets))
+    assert refused.value.rc == INVALID_VALUE
 
 
 @pytest.mark.parametrize("lie", [b"\x80\x00\x00\x00", b"\x7f\xff\xff\xff", b"\xff\xff\xff\xff", b"\x00\x00\x00\x04"])

@@ -7,7 +7,7 @@ from loadtest.recorder import Recorder
 from loadtest.schedule import NS_PER_S, Schedule
 
 if TYPE_CHECKING:
-    from loadtest.http_client import Connection
+    from loadtest.connection import Connection
 
 MS = 1_000_000
 

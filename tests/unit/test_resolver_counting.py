@@ -63,3 +63,32 @@ def test_a_kept_source_is_stale_after_a_drain() -> None:
     tallies.drain()
     assert tallies.generation != before
     assert tallies.keys == 0
+
+
+def test_no_tally_tells_of_two_days_of_beijing() -> None:
+    midnight = 1_700_064_000  # 2023-11-16 in Beijing
+    tallies = Tallies()
+    kept = tallies.source("88.118.8", "127.0.0.1", "handle-json", "found")
+    tallies.count(kept, midnight - 1, 10)
+    tallies.count(kept, midnight - 1, 30)
+    tallies.count(kept, midnight, 20)
+    tallies.count(kept, midnight - 1, 5)  # the clock was set back
+    drained = [
+        (one["day_at"], one["latency"]["count"], one["latency"]["max_us"], one["sources"], one["seconds"])
+        for one in tallies.drain()
+    ]
+    assert drained == [
+        (midnight - 86_400, 2, 30, [["127.0.0.1", "found", 2]], [[midnight - 1, 2]]),
+        (midnight, 1, 20, [["127.0.0.1", "found", 1]], [[midnight, 1]]),
+        (midnight - 86_400, 1, 5, [["127.0.0.1", "found", 1]], [[midnight - 1, 1]]),
+    ]
+    assert tallies.outcomes["handle-json", "found"] == 4
+    assert tallies.sum_us == 65
+
+
+def test_an_extreme_has_the_second_of_its_answer_and_a_request_that_of_its_arrival() -> None:
+    tallies = Tallies()
+    tallies.record("88.118.8", "127.0.0.1", "found", "handle-json", 1_700_000_000, 1_500_000, 1_700_000_001)
+    (entry,) = tallies.drain()
+    assert entry["seconds"] == [[1_700_000_000, 1]]
+    assert entry["latency"]["max_at"] == entry["latency"]["min_at"] == 1_700_000_001

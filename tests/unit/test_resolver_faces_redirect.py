@@ -1,16 +1,12 @@
 """Where a link leads: what a client appends never leads it to another place."""
 
-import msgspec
 import pytest
 
-from identifiers.changes import PrefixState
 from resolver.faces.handle_query import Wanted
-from resolver.faces.redirect import _location
-from resolver.lookup import Found
+from resolver.faces.proxy.choice import Chooser
+from resolver.faces.proxy.way import Directions, way_of
 from resolver.record import Record, render
-from tests.unit.replica_states import identifier_state, prefix_change, url
-
-PREFIX = msgspec.json.decode(prefix_change(1, "88.118.8").after, type=PrefixState)
+from tests.unit.replica_states import identifier_state, url
 
 
 @pytest.mark.parametrize(
@@ -28,4 +24,4 @@ PREFIX = msgspec.json.decode(prefix_change(1, "88.118.8").after, type=PrefixStat
 )
 def test_text_can_be_appended_to_a_url_but_not_to_its_host(appended: str, location: str) -> None:
     record = Record(render(identifier_state("88.118.8/SN1", url("https://good.example"))))
-    assert _location(Found(PREFIX, record), Wanted(), appended) == location
+    assert way_of(record, "88.118.8/SN1", Directions(Wanted(), Chooser(), appended)).location == location

@@ -15,12 +15,22 @@ from identifiers.changes import Change
 from identifiers.values import Value
 from resolver import hot_table, hot_table_file, hot_table_writer
 from resolver.environment import MapLimits
-from resolver.hot_table import ETAG_AT, KEY_AT, SLOT_OCTETS, TableState, Word, current_name, damage_path
+from resolver.hot_table import (
+    ETAG_AT,
+    KEY_AT,
+    RESTRICTED_BIT,
+    SLOT_OCTETS,
+    TableState,
+    Word,
+    current_name,
+    damage_path,
+    without_mark,
+)
 from resolver.hot_table_file import HotTableFile
 from resolver.hot_table_reader import RETRY_S, HotTableReader
 from resolver.hot_table_writer import LOOK_S, HotTableWriter
 from resolver.hot_table_writer import RETRY_S as WRITER_RETRY_S
-from resolver.record import Record
+from resolver.record import Record, counted
 from resolver.replica import ReplicaWriter
 from tests.unit.replica_states import identifier_change, prefix_change, url
 
@@ -92,14 +102,14 @@ class Stand:
         entry = find(key) if find else None
         return entry and entry[KEY_AT + len(key) :]
 
-    def stored(self, name: str) -> tuple[bytes, bytes] | None:
-        """Return entity tag and public JSON out of LMDB, of what the table should hold."""
+    def stored(self, name: str) -> tuple[bytes, bytes, bytes] | None:
+        """Return entity tag, public JSON and public wire values out of LMDB, of what the table should hold."""
         with self.writer._environment.begin() as transaction:
             octets = transaction.get(b"hdl:" + name.encode(), db=self.writer._databases[b"records"])
         record = None if octets is None else Record(octets)
         if record is None or record.withdrawn or not 2 < len(record.public_json) <= 1_400:
             return None
-        return record.etag, record.public_json
+        return record.etag, record.public_json, record.public_wire
 
     def restart(self) -> None:
         """Close the replica and open it again, as a follower that is started again."""
@@ -203,12 +213,14 @@ def _assert_equal_or_silent(stand: Stand) -> None:
     complete = stand.table.figures.state == "live" and stand.live.load < hot_table_file.FULL_AT
     for name in NAMES:
         key = b"hdl:" + name.encode()
-        held, entry = stand.stored(name), None
+        held, entry, wire = stand.stored(name), None, None
         for _ in range(2):  # the first look may find the map too short
-            find = stand.reader.turn()
+            find, find_wire = stand.reader.turn(), stand.reader.wire_turn()
             entry = entry or (find(key) if find else None)
-        if entry is not None:
-            assert held == (entry[ETAG_AT:KEY_AT], entry[KEY_AT + len(key) :]), name
+            wire = wire or (find_wire(key) if find_wire else None)
+        assert (entry is None) == (wire is None), name
+        if entry is not None and wire is not None:
+            assert held == (entry[ETAG_AT:KEY_AT], entry[KEY_AT + len(key) :], without_mark(wire)), name
         elif complete:
             assert held is None, name
 
@@ -425,6 +437,30 @@ def test_a_damaged_entry_is_silent_and_makes_the_writer_fill_another_table(
     assert stand.live.name != before
     assert b"small" in (stand.found(NAMES[0]) or b"")
     assert not list(stand.generation.glob("*.damaged"))
+
+
+def test_damaged_wire_values_are_silent_and_leave_the_table(stand: Stand) -> None:
+    data = stand.generation / f"{stand.live.name}.data"
+    _overwrite(data, data.read_bytes().rindex(b"small"), b"smell")
+    key = b"hdl:" + NAMES[0].encode()
+    find, find_wire = stand.reader.turn(), stand.reader.wire_turn()
+    assert find is not None
+    assert find_wire is not None
+    assert find(key) is not None, "what another face sends is whole"
+    assert find_wire(key) is None
+    assert stand.reader.wire_turn() is None
+    assert damage_path(stand.generation, stand.live.name).exists()
+
+
+def test_a_record_with_values_that_are_not_public_is_marked_and_has_only_the_others(stand: Stand) -> None:
+    stand.put(NAMES[1], SMALL, RESTRICTED)
+    find_wire = stand.reader.wire_turn()
+    assert find_wire is not None
+    marked, plain = find_wire(b"hdl:" + NAMES[1].encode()), find_wire(b"hdl:" + NAMES[0].encode())
+    assert marked is not None
+    assert plain is not None
+    assert (marked[0], plain[0]) == (RESTRICTED_BIT, 0)
+    assert without_mark(marked) == counted([SMALL])
 
 
 def test_a_damaged_table_is_left_where_no_marker_can_be_written(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:

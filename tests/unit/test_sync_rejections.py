@@ -21,7 +21,11 @@ ADD, DELETE, MODIFY = Operation.ADD, Operation.DELETE, Operation.MODIFY
         ("length", ADD, "keep_open"),
         ("required", MODIFY, "keep_open"),
         ("schema", MODIFY, "keep_open"),
-        ("unknown_template", ADD, "keep_open"),
+        ("unknown_template", ADD, "send_missing"),
+        ("unknown_enterprise", MODIFY, "send_missing"),
+        ("unknown_prefix", ADD, "send_missing"),
+        ("unknown_enterprise", DELETE, "drop"),
+        ("period_closed", MODIFY, "send_again"),
         ("duplicate", ADD, "keep_open"),
         ("forbidden", ADD, "keep_open"),
         ("something new", ADD, "keep_open"),
@@ -29,6 +33,10 @@ ADD, DELETE, MODIFY = Operation.ADD, Operation.DELETE, Operation.MODIFY
 )
 def test_each_code_has_its_reaction(code: str, operation: Operation, reaction: Reaction) -> None:
     assert react(code, operation, 0) == reaction
+
+
+def test_what_is_missing_is_sent_first_only_once() -> None:
+    assert react("unknown_template", ADD, 1) == "keep_open"
 
 
 def test_a_row_is_sent_again_by_itself_only_so_often() -> None:

@@ -53,6 +53,11 @@ async def read(*changes: Change, default_template: str | None = None) -> list[Re
     return await T9(REPORTER, default_template).read(changes, Templates(), UNUSED)
 
 
+async def test_the_record_of_a_prefix_is_not_told_of_as_an_identifier() -> None:
+    record = identifier()._replace(key=f"hdl:0.NA/{SCOPE}")
+    assert await read(template(), record) == []
+
+
 async def test_a_row_carries_the_columns_in_the_contracts_order() -> None:
     (reported,) = await read(template(), identifier())
     row = T9(REPORTER).row(Draft(Operation.ADD, reported))

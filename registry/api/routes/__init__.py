@@ -8,6 +8,8 @@ from registry.api.routes import (
     audit,
     code_tables,
     enterprises,
+    events,
+    feed,
     files,
     finding,
     grants,
@@ -18,6 +20,8 @@ from registry.api.routes import (
     prefix_allocation,
     prefixes,
     quotas,
+    report_keys,
+    sync,
     templates,
     tokens,
 )
@@ -38,6 +42,10 @@ ROUTES: Final = (
     *code_tables.ROUTES,
     *jobs.ROUTES,
     *quotas.ROUTES,
+    *report_keys.ROUTES,
     *operator.ROUTES,
+    *sync.ROUTES,
+    *feed.ROUTES,
+    *events.ROUTES,
     *about.ROUTES,
 )

@@ -30,6 +30,12 @@ PUT    /api/v1/aliases/{identifier}                        +-- ++-- ---- -
 GET    /api/v1/aliases/{identifier}                        +++ ++-+ ++-+ -
 DELETE /api/v1/aliases/{identifier}                        +-- ++-- ---- -
 
+GET    /api/v1/changes                                     +-+ ++-+ oo-o -
+POST   /api/v1/snapshots                                   +-+ ++-+ ++-+ -
+GET    /api/v1/snapshots/{id}                              --- ++-+ ---- -
+GET    /api/v1/snapshots/{id}/parts/{n}                    --- ++-+ ---- -
+DELETE /api/v1/snapshots/{id}                              --- ++-+ ---- -
+
 POST   /api/v1/prefixes                                    +-- ---- ---- -
 POST   /api/v1/prefixes:apply                              +-- +-+- ---- -
 GET    /api/v1/prefixes                                    +++ ++++ oooo -
@@ -46,6 +52,9 @@ GET    /api/v1/prefixes/{prefix}/route                     +++ ++++ ---- -
 PUT    /api/v1/prefixes/{prefix}/route                     +-- +--- ---- -
 POST   /api/v1/prefixes/{prefix}:host                      +-- +--- ---- -
 POST   /api/v1/prefixes/{prefix}:decide-hosting            +-- ---- ---- -
+GET    /api/v1/prefixes/{prefix}/report-keys               +-+ +--- ---- -
+PUT    /api/v1/prefixes/{prefix}/report-keys/{label}       +-- +--- ---- -
+DELETE /api/v1/prefixes/{prefix}/report-keys/{label}       +-- +--- ---- -
 GET    /api/v1/prefix-allocation                           +-- ---- ---- -
 PUT    /api/v1/prefix-allocation                           +-- ---- ---- -
 POST   /api/v1/prefix-reservations                         +-- ---- ---- -
@@ -124,6 +133,17 @@ POST   /api/v1/jobs/{job}:cancel                           +-- ++-- ---- -
 GET    /api/v1/quotas                                      +-+ ++-+ oo-o -
 GET    /api/v1/quotas/{enterprise}                         +-+ ++-+ ---- -
 PUT    /api/v1/quotas/{enterprise}                         +-- ---- ---- -
+
+GET    /api/v1/sync/status                                 +-+ ---- ---- -
+GET    /api/v1/sync/streams                                +-+ ---- ---- -
+GET    /api/v1/sync/batches                                +-+ ---- ---- -
+GET    /api/v1/sync/open-rows                              +-+ ---- ---- -
+GET    /api/v1/sync/directives                             +-+ ---- ---- -
+
+GET    /api/v1/monitor/metrics                             +-+ ---- ---- -
+GET    /api/v1/monitor/events                              +-+ ---- ---- -
+POST   /api/v1/events                                      +-- ---- ---- -
+POST   /api/v1/events/{event}:recover                      +-- ---- ---- -
 
 GET    /api/v1/operator                                    +++ ---- ---- -
 PUT    /api/v1/operator                                    +-- ---- ---- -

@@ -8,6 +8,7 @@ import pyotp
 
 from registry.api.routes.operator import ROUTES as OPERATOR_ROUTES
 from registry.api.routing import NDJSON, OCTETS
+from sync.signing_keys import generate
 from tests.documents import PNG, document
 from tests.enterprise_statements import application, details, documents
 from tests.integration.authorisation.world import (
@@ -23,6 +24,7 @@ from tests.integration.authorisation.world import (
     World,
     personal,
 )
+from tests.support import eventually
 
 API = "/api/v1"
 REASON = {"reason": "for a reason"}
@@ -349,6 +351,22 @@ def audited(path: str) -> Make:
     return make
 
 
+def on_snapshot(rest: str = "") -> Make:
+    """Ask about a snapshot of what the first enterprise may see."""
+
+    async def make(world: World, _: Caller) -> Sample:
+        owner = world.people[Caller("enterprise_administrator", "own")].client
+        asked = (await owner("POST", f"{API}/snapshots", {"tables": ["REC"], "scope": PREFIX})).json["snapshot_id"]
+
+        async def is_ready() -> bool:
+            return bool((await owner("GET", f"{API}/snapshots/{asked}")).json["status"] == "ready")
+
+        await eventually(is_ready)
+        return Sample(f"{API}/snapshots/{asked}{rest}")
+
+    return make
+
+
 # Enterprises and their files.
 
 
@@ -442,7 +460,29 @@ async def put_quota(world: World, _: Caller) -> Sample:
     return Sample(f"{API}/quotas/{world.mine}", {"identifiers_max": 1_000_000})
 
 
+async def report_keys(world: World, _: Caller) -> Sample:
+    return Sample(f"{API}/prefixes/{PREFIX}/report-keys")
+
+
+async def put_report_key(world: World, _: Caller) -> Sample:
+    return Sample(f"{API}/prefixes/{PREFIX}/report-keys/k{world.number}", {"public_key": REPORT_KEY})
+
+
+async def revoke_report_key(world: World, _: Caller) -> Sample:
+    path = f"{API}/prefixes/{PREFIX}/report-keys/k{world.number}"
+    await world.do("PUT", path, {"public_key": REPORT_KEY})
+    return Sample(path)
+
+
 # The operator and applications.
+
+REPORT_KEY = generate("88.118.8#test").public().pem()
+async def recover_event(world: World, _: Caller) -> Sample:
+    entered = await world.api.admin("POST", f"{API}/events", {"prefix": PREFIX, "abnormal_type": 4, "condition": "x"})
+    return Sample(f"{API}/events/{entered.json['event_no']}:recover", {})
+
+
+SYNC = ("/sync/status", "/sync/streams", "/sync/batches", "/sync/open-rows", "/sync/directives")
 
 
 async def _operator(world: World) -> dict[str, Any]:
@@ -575,6 +615,11 @@ SAMPLES: dict[tuple[str, str], Make] = {
     ("DELETE", "/groups/{group}"): on_group(),
     ("GET", "/audit"): audited("/audit?limit=1000"),
     ("GET", "/audit:export"): audited("/audit:export"),
+    ("GET", "/changes"): audited("/changes?after=oldest&limit=5000"),
+    ("POST", "/snapshots"): fixed("/snapshots", {}),
+    ("GET", "/snapshots/{id}"): on_snapshot(),
+    ("GET", "/snapshots/{id}/parts/{n}"): on_snapshot("/parts/1"),
+    ("DELETE", "/snapshots/{id}"): on_snapshot(),
     ("POST", "/enterprises"): apply,
     ("GET", "/enterprises"): list_enterprises,
     ("GET", "/enterprises/{enterprise}"): on_enterprise("", state="applied"),
@@ -600,9 +645,17 @@ SAMPLES: dict[tuple[str, str], Make] = {
     ("GET", "/jobs/{job}"): on_job(),
     ("GET", "/jobs/{job}/results"): on_job("/results"),
     ("POST", "/jobs/{job}:cancel"): on_job(":cancel"),
+    ("GET", "/prefixes/{prefix}/report-keys"): report_keys,
+    ("PUT", "/prefixes/{prefix}/report-keys/{label}"): put_report_key,
+    ("DELETE", "/prefixes/{prefix}/report-keys/{label}"): revoke_report_key,
     ("GET", "/quotas"): list_quotas,
     ("GET", "/quotas/{enterprise}"): get_quota,
     ("PUT", "/quotas/{enterprise}"): put_quota,
+    **{("GET", path): fixed(path) for path in SYNC},
+    ("GET", "/monitor/metrics"): fixed(f"/monitor/metrics?date=2031-05-06&scope={PREFIX}"),
+    ("GET", "/monitor/events"): fixed("/monitor/events"),
+    ("POST", "/events"): fixed("/events", {"prefix": PREFIX, "abnormal_type": 4}),
+    ("POST", "/events/{event}:recover"): recover_event,
     ("GET", "/operator"): get_operator,
     ("PUT", "/operator"): put_operator,
     ("GET", "/operator/files/{file}"): operator_file,

@@ -1,5 +1,6 @@
 """A registry with two enterprises and a caller of every kind, and what a request on a thing of the first looks like."""
 
+import gzip
 import hashlib
 import itertools
 from collections.abc import Awaitable, Callable, Mapping
@@ -249,7 +250,9 @@ async def answers(world: World, samples: Mapping[Route, Make], judge: Judge) -> 
             letters[caller] = letter = judge(caller, reply.status, reply.body)
             if letter == "+":
                 world.carried_out(route)
-                letters[caller] = "+" if sample.shows.encode() in reply.body else "o"
+                packed = reply.headers.get("Content-Encoding") == "gzip"
+                body = gzip.decompress(reply.body) if packed else reply.body
+                letters[caller] = "+" if sample.shows.encode() in body else "o"
             elif letter != "-":
                 letters[caller] = f"[{caller}: {reply.status} {reply.body[:300]!r}]"
         found[route] = "".join(letters[caller] for caller in CALLERS)

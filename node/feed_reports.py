@@ -1,0 +1,149 @@
+"""The reports' tables in the change feed: what sync tells the national node, as rows for whoever reads the feed.
+
+Rows of T9 are the journal's own changes. Rows of the other tables say what is registered when they are read: a change
+of the journal only names which things it touched. So a row may be newer than the change it comes with, and is never
+older; `ver` is the number of that change's transaction, which grows from one change of a row to the next.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from identifiers.changes import KIND_IDENTIFIER, KIND_TEMPLATE, START, Change, IdentifierState
+from identifiers.value_json import decode_stored, values_to_json
+from identifiers.visibility import readable
+from registry.database import Connection
+from registry.service.feed_rows import FeedRow, View
+from registry.service.records import may_be_restricted
+from registry.states import instant, template_state
+from registry.tables import templates
+from sync import registered_things
+from sync.outbox import told_rows
+from sync.registered_things import Things
+from sync.state_rows import data_octets
+from sync.tables.t9 import T9
+from sync.tables.table import Draft, Operation
+from sync.telling import ORDER
+from sync.templates import Templates
+
+IDENTIFIERS: Final = "T9"
+OLDEST_VERSION: Final = 1
+"""The version of a row in a snapshot: whatever follows is newer."""
+
+_OPERATIONS: Final = {"create": Operation.ADD, "update": Operation.MODIFY, "withdraw": Operation.DELETE}
+_decoder: Final = msgspec.json.Decoder(IdentifierState)
+
+
+class FeedReports:
+    """Makes rows of T1, T2, T4, T6, T7, T9 and T11 for one reporter. Needs the tables of `sync`."""
+
+    def __init__(self, reporter: str, default_template: str | None = None) -> None:
+        self._reporter = reporter
+        self._t9 = T9(reporter, default_template)
+
+    @property
+    def tables(self) -> Sequence[str]:
+        """The tables there are."""
+        return (*ORDER, IDENTIFIERS)
+
+    async def rows(self, connection: Connection, changes: Sequence[Change], view: View) -> Mapping[int, list[FeedRow]]:
+        """Return the rows of each change by its place in `changes`; a thing touched again is told with the last."""
+        found: dict[int, list[FeedRow]] = {}
+        await self._identifiers(connection, changes, view, found)
+        touched: dict[str, int] = {}
+        for at, change in enumerate(changes):
+            if change.kind in registered_things.KINDS:
+                async for things in registered_things.touched(connection, change):
+                    touched |= dict.fromkeys(things, at)
+        by_place: dict[int, list[str]] = {}
+        for thing, at in touched.items():
+            by_place.setdefault(at, []).append(thing)
+        reader = Things(connection, self._reporter, datetime.now(UTC))
+        for at, things in by_place.items():
+            change = changes[at]
+            rows = await self._states(connection, reader, things, instant(change.at), change.xid)
+            found.setdefault(at, []).extend(rows)
+        return found
+
+    async def everything(self, connection: Connection, taken_at: datetime) -> AsyncIterator[list[FeedRow]]:
+        """Yield the rows of all tables but T9 as they are now, a page of things at a time."""
+        reader = Things(connection, self._reporter, taken_at)
+        async for things in registered_things.everything(connection):
+            rows = await self._states(connection, reader, things, instant(taken_at), OLDEST_VERSION)
+            yield [row for row in rows if row.op == "upsert"]
+
+    async def _states(
+        self, connection: Connection, reader: Things, things: Sequence[str], at: str, ver: int
+    ) -> list[FeedRow]:
+        told = await told_rows.of_things(connection, self._reporter, things)
+        rows: list[FeedRow] = []
+        for thing in things:
+            before = told.get(thing, [])
+            covered = {prefix for row in before for prefix in row.covers}
+            wanted = [one for one in await reader.rows(thing, covered) if not one.problems()]
+            standing = {(one.table, one.key) for one in wanted}
+            rows += [
+                FeedRow(at=at, table=row.table, scope=row.scope, key=row.key, op="delete", ver=ver)
+                for row in before
+                if (row.table, row.key) not in standing
+            ]
+            rows += [
+                FeedRow(
+                    at=at,
+                    table=one.table,
+                    scope=one.scope,
+                    key=one.key,
+                    op="upsert",
+                    ver=ver,
+                    data=msgspec.Raw(data_octets(one.data)),
+                )
+                for one in wanted
+            ]
+        return rows
+
+    async def _identifiers(
+        self, connection: Connection, changes: Sequence[Change], view: View, found: dict[int, list[FeedRow]]
+    ) -> None:
+        known = Templates()
+        codes: set[str] = set()
+        for at, change in enumerate(changes):
+            if change.kind != KIND_IDENTIFIER:
+                continue
+            seen = _as_seen(change, view)
+            code = _decoder.decode(seen.after).template
+            if code is not None and code not in codes:
+                codes.add(code)
+                await _learn(connection, known, code)
+            for reported in await self._t9.read([seen], known, connection):
+                if reported.problem is None:
+                    row = self._t9.row(Draft(_OPERATIONS[reported.op], reported))
+                    made = FeedRow(
+                        at=instant(change.at),
+                        table=IDENTIFIERS,
+                        scope=reported.scope,
+                        key=row.key,
+                        op=row.op,
+                        ver=row.ver,
+                        data=row.data,
+                    )
+                    found.setdefault(at, []).append(made)
+
+
+async def _learn(connection: Connection, known: Templates, code: str) -> None:
+    """Read a template from the registry: the reports' own memory of it may be behind."""
+    found = await templates.by_code(connection, code)
+    if found is not None:
+        known.learn(Change(*START, found.updated_at, KIND_TEMPLATE, code, "update", template_state(found)))
+
+
+def _as_seen(change: Change, view: View) -> Change:
+    """Return a change without the values that the reader may not see."""
+    state = _decoder.decode(change.after)
+    if not may_be_restricted(bytes(state.values)):
+        return change
+    owner = view.enterprise is not None and state.prefix in view.own
+    values: Any = values_to_json(readable(decode_stored(bytes(state.values)), admin=view.admin, owner=owner))
+    after = msgspec.json.encode(msgspec.structs.replace(state, values=msgspec.Raw(values)))
+    return change._replace(after=after)

@@ -1,0 +1,153 @@
+"""Asking the registry to carry out what a Handle administrator wants.
+
+Over a Unix socket of its own, which no public port leads to: frames of a four-octet length and MessagePack, many calls
+under way on one connection, answered in any order. A general HTTP client and server would cost each registration more
+than the rest of its way to the journal.
+"""
+
+import asyncio
+import itertools
+import logging
+from pathlib import Path
+from typing import Final, cast
+
+import msgspec
+
+from identifiers.handle_requests import Face, HandleAnswer, HandleRequest, Operation
+from identifiers.values import Reference
+
+OPEN_MAX: Final = 512
+"""Calls under way from one worker."""
+CONNECT_S: Final = 2.0
+ANSWER_S: Final = 60.0
+FRAME_OCTETS_MAX: Final = 4 * 2**20
+_SUCCESS: Final = 1
+_ERROR: Final = 2
+_BUSY: Final = 3
+_READ_ONLY: Final = 7
+_LENGTH_OCTETS: Final = 4
+
+log = logging.getLogger(__name__)
+
+
+class RegistryCalls:
+    """The way to the registry for one worker. It connects when it is needed, and again after a loss."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = str(path)
+        self._connection: _Connection | None = None
+        self._connecting: asyncio.Task[_Connection] | None = None
+        self._numbers = itertools.count(1)
+
+    async def execute(
+        self, operation: Operation, *, user: Reference | None, face: Face, address: str = "unknown"
+    ) -> HandleAnswer:
+        """Have one operation carried out, and return its answer. Raises nothing for what may happen.
+
+        While the registry is away: code 7, nothing was done. When it goes away with the operation in its hands, or is
+        silent for a minute: code 2, it may have been done or not. Too many operations under way: code 3.
+        """
+        number = next(self._numbers)
+        try:
+            connection = await self._connected()
+        except OSError:
+            return HandleAnswer(number, _READ_ONLY, "The registry does not answer; try again in a moment")
+        if len(connection.waiting) >= OPEN_MAX:
+            return HandleAnswer(number, _BUSY, "Too many operations wait for the registry")
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return await connection.ask(HandleRequest(number, operation, face, user, address))
+        except (ConnectionError, TimeoutError):
+            return HandleAnswer(number, _ERROR, "The registry ended before it answered; read the record")
+        finally:
+            connection.waiting.pop(number, None)
+
+    def close(self) -> None:
+        """Close the connection; who waits for an answer is told so."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if self._connection is not None:
+            self._connection.close()
+
+    async def _connected(self) -> "_Connection":
+        if self._connection is not None and not self._connection.lost:
+            return self._connection
+        if self._connecting is None:
+            self._connecting = asyncio.create_task(self._connect(), name="registry-calls")
+        try:
+            return await asyncio.shield(self._connecting)
+        finally:
+            if self._connecting is not None and self._connecting.done():
+                self._connecting = None
+
+    async def _connect(self) -> "_Connection":
+        async with asyncio.timeout(CONNECT_S):
+            _, connection = await asyncio.get_running_loop().create_unix_connection(_Connection, self._path)
+        self._connection = connection
+        return connection
+
+
+class _Connection(asyncio.Protocol):
+    """One connection, and who waits on it for which answer."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[int, asyncio.Future[HandleAnswer]] = {}
+        self.lost = False
+        self._transport: asyncio.Transport | None = None
+        self._read = bytearray()
+        self._unsent: list[bytes] = []
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._decode = msgspec.msgpack.Decoder(HandleAnswer).decode
+
+    async def ask(self, request: HandleRequest) -> HandleAnswer:
+        """Send a request and return its answer. Raises ConnectionError."""
+        if self.lost:
+            raise ConnectionResetError("the registry has closed the connection")
+        answered: asyncio.Future[HandleAnswer] = asyncio.get_running_loop().create_future()
+        self.waiting[request.number] = answered
+        body = self._encode(request)
+        if not self._unsent:
+            asyncio.get_running_loop().call_soon(self._send)
+        self._unsent += (len(body).to_bytes(_LENGTH_OCTETS, "big"), body)
+        return await answered
+
+    def close(self) -> None:
+        """Close at once."""
+        self.lost = True
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """As asyncio.Protocol."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
+
+    def data_received(self, data: bytes) -> None:
+        """Read on."""
+        self._read += data
+        read, at = self._read, 0
+        while len(read) - at >= _LENGTH_OCTETS:
+            end = at + _LENGTH_OCTETS + int.from_bytes(read[at : at + _LENGTH_OCTETS], "big")
+            if end - at > FRAME_OCTETS_MAX:
+                log.error("the registry's answer is too long")
+                self.close()
+                return
+            if len(read) < end:
+                break
+            answer = self._decode(memoryview(read)[at + _LENGTH_OCTETS : end])
+            waits = self.waiting.pop(answer.number, None)
+            if waits is not None and not waits.done():
+                waits.set_result(answer)
+            at = end
+        self._read = read[at:]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell whoever waits."""
+        self.lost = True
+        for waits in self.waiting.values():
+            if not waits.done():
+                waits.set_exception(exc or ConnectionResetError("the registry has closed the connection"))
+
+    def _send(self) -> None:
+        unsent, self._unsent = b"".join(self._unsent), []
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(unsent)

@@ -1,0 +1,1 @@
+"""What every collector of the profile does alike: strict reading of batches, and the judgement of rows."""

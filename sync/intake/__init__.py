@@ -1,0 +1,1 @@
+"""This node as the collector of enterprises' own nodes (docking contract 9.12)."""

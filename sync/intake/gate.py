@@ -1,0 +1,100 @@
+"""Who may report here: an enterprise's own node, by its signature, for a prefix that is answered elsewhere (9.11, 9.12).
+
+Nonces are remembered by this process alone. Whoever replays a request after a restart, within the five minutes that
+a signature lives, gets the answer it got before: batches are idempotent.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+from functools import lru_cache
+from typing import Final
+
+from aiohttp import web
+
+from registry.tables import prefixes, report_keys
+from registry.tables.report_keys import ReportKey
+from sync.batch import PROFILE
+from sync.calendar_time import instant
+from sync.collecting.problems import Problem
+from sync.database import Pool, connected
+from sync.signing import Message, Nonces, Presented, SignatureRefused, check_request, read_signature
+from sync.signing_keys import PublicKey, read_public
+
+BATCHES_PER_S: Final = 50
+REPORTERS_MAX: Final = 10_000
+"""Reporters whose rate is remembered; the one that was heard longest ago is forgotten first."""
+REPORTING: Final = ("active", "suspended", "withdrawing")
+SCHEME: Final = "X-Idnode-Scheme"
+"""What the client spoke to the worker that passed the request on."""
+
+
+class Gate:
+    """Checks requests of reporters."""
+
+    def __init__(self, pool: Pool, node: str, now: Callable[[], datetime]) -> None:
+        self._pool = pool
+        self._node = node
+        self._now = now
+        self._nonces = Nonces()
+        self._recent: dict[str, deque[float]] = {}
+
+    async def admit(self, request: web.Request) -> tuple[Presented, PublicKey]:
+        """Check what can be checked before the content is read; raises Problem."""
+        reporter = request.headers.get("Idn-Reporter", "")
+        if request.headers.get("Idn-Profile") != PROFILE or not reporter:
+            raise Problem(400, "malformed", f"Idn-Profile must be {PROFILE}, Idn-Reporter the reporter's prefix")
+        try:
+            presented = read_signature(_lower(request))
+        except SignatureRefused as error:
+            raise self._refused(error) from error
+        async with connected(self._pool) as connection:
+            stored = await report_keys.by_id(connection, presented.key_id)
+            prefix = await prefixes.by_prefix(connection, reporter) if stored is not None else None
+        if stored is None or stored.revoked_at is not None:
+            raise self._refused(SignatureRefused("key_unknown", f"no key {presented.key_id} is valid now"))
+        if stored.prefix == reporter and (
+            prefix is None
+            or not reporter.startswith(f"{self._node}.")
+            or prefix.hosting != "routed"
+            or prefix.state not in REPORTING
+        ):
+            raise Problem(403, "forbidden_scope", f"{reporter} is not answered by a node of its own")
+        return presented, _public(stored)
+
+    async def check(self, request: web.Request, content: bytes, presented: Presented, key: PublicKey) -> None:
+        """Raise Problem unless the request was signed just now, once, by the holder of the key."""
+        uri = f"{request.headers.get(SCHEME, request.scheme)}://{request.host}{request.raw_path}"
+        message = Message(request.method, uri, _lower(request))
+        try:
+            # Verifying an SM2 signature and hashing a large body both take their time.
+            await asyncio.to_thread(
+                check_request, presented, key, message, content, now=self._now(), nonces=self._nonces
+            )
+        except SignatureRefused as error:
+            raise self._refused(error) from error
+
+    def check_rate(self, reporter: str) -> None:
+        """Raise Problem if a reporter hands in more batches a second than it may."""
+        at, recent = asyncio.get_running_loop().time(), self._recent.pop(reporter, deque())
+        self._recent[reporter] = recent
+        if len(self._recent) > REPORTERS_MAX:
+            del self._recent[next(iter(self._recent))]
+        while recent and recent[0] <= at - 1:
+            recent.popleft()
+        if len(recent) >= BATCHES_PER_S:
+            raise Problem(429, "rate_limited", f"at most {BATCHES_PER_S} batches a second", headers={"Retry-After": "1"})
+        recent.append(at)
+
+    def _refused(self, error: SignatureRefused) -> Problem:
+        return Problem(401, error.code, str(error), more={"server_time": instant(self._now())})
+
+
+def _lower(request: web.Request) -> dict[str, str]:
+    return {name.lower(): value for name, value in request.headers.items()}
+
+
+@lru_cache(maxsize=1_024)
+def _public(stored: ReportKey) -> PublicKey:
+    return read_public(stored.key_id, stored.public_key, not_before=stored.not_before, not_after=stored.not_after)
