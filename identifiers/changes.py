@@ -106,6 +106,18 @@ class AliasState(msgspec.Struct, frozen=True):
     updated_at: str
 
 
+class ReportState(msgspec.Struct, frozen=True):
+    """A batch that an enterprise's own node reported here; its rows are in the reports' tables."""
+
+    batch_id: str
+    reporter: str
+    table: str
+    scope: str
+    sequence: int
+    rows_accepted: int
+    rows_rejected: int
+
+
 class PrefixState(msgspec.Struct, frozen=True):
     """A prefix: hosted here, or routed to the enterprise's own node described by `sites`.
 

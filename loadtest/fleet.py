@@ -117,6 +117,6 @@ class Fleet:
                 await connection.connect(target)
         except (OSError, TimeoutError) as error:
             raise Unreachable(
-                f"{target.host} does not accept connections ({error or 'timeout'}); is the node running?"
+                f"{target.host} does not accept connections ({str(error) or 'timeout'}); is the node running?"
             ) from error
         return connection

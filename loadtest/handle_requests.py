@@ -23,7 +23,7 @@ from identifiers.handle_wire.quick_asking import Asker
 from identifiers.handle_wire.requests import CreateHandle
 from identifiers.handle_wire.tcp import Refused, StreamFramer
 from identifiers.octets import WireError
-from identifiers.value_json import decode_values
+from identifiers.values import Value
 from loadtest.scenarios import PREPARED_MAX, product_values
 from loadtest.target import TargetError
 
@@ -74,7 +74,8 @@ def creations(prefix: str, target: Target, user: User, *, run: str) -> Iterator[
 
 
 def _creation(prefix: str, serial: str) -> CreateHandle:
-    return CreateHandle(f"{prefix}/LOAD-{serial}", decode_values(product_values(serial)))
+    values = [Value(one["index"], one["type"], one["data"]["value"].encode()) for one in product_values(serial)]
+    return CreateHandle(f"{prefix}/LOAD-{serial}", tuple(values))
 
 
 def _request_ids() -> Iterator[int]:

@@ -73,6 +73,12 @@ COMMANDS: Final = (
         "Records and prefixes of any Handle server: create, change, list, site.",
     ),
     CommandRow("sync", "sync.commands", "app", "How reporting to the national top-level node stands."),
+    CommandRow(
+        "escrow",
+        "node.commands.escrow_command",
+        "app",
+        "Deposits with the disaster-recovery node: make, check, and rebuild a node from them.",
+    ),
 )
 
 

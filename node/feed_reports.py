@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from identifiers.changes import KIND_IDENTIFIER, KIND_TEMPLATE, START, Change, IdentifierState
+from identifiers.changes import KIND_IDENTIFIER, KIND_REPORT, KIND_TEMPLATE, START, Change, IdentifierState, ReportState
 from identifiers.value_json import decode_stored, values_to_json
 from identifiers.visibility import readable
 from registry.database import Connection
@@ -20,6 +20,8 @@ from registry.service.records import may_be_restricted
 from registry.states import instant, template_state
 from registry.tables import templates
 from sync import registered_things
+from sync.batch import Row
+from sync.intake import reported_identifiers
 from sync.outbox import told_rows
 from sync.registered_things import Things
 from sync.state_rows import data_octets
@@ -29,11 +31,13 @@ from sync.telling import ORDER
 from sync.templates import Templates
 
 IDENTIFIERS: Final = "T9"
+PAGE: Final = 1_000
 OLDEST_VERSION: Final = 1
 """The version of a row in a snapshot: whatever follows is newer."""
 
 _OPERATIONS: Final = {"create": Operation.ADD, "update": Operation.MODIFY, "withdraw": Operation.DELETE}
 _decoder: Final = msgspec.json.Decoder(IdentifierState)
+_report_decoder: Final = msgspec.json.Decoder(ReportState)
 
 
 class FeedReports:
@@ -52,6 +56,8 @@ class FeedReports:
         """Return the rows of each change by its place in `changes`; a thing touched again is told with the last."""
         found: dict[int, list[FeedRow]] = {}
         await self._identifiers(connection, changes, view, found)
+        if view.everything or view.enterprise is not None:
+            await self._reported(connection, changes, found)
         touched: dict[str, int] = {}
         for at, change in enumerate(changes):
             if change.kind in registered_things.KINDS:
@@ -67,12 +73,19 @@ class FeedReports:
             found.setdefault(at, []).extend(rows)
         return found
 
-    async def everything(self, connection: Connection, taken_at: datetime) -> AsyncIterator[list[FeedRow]]:
-        """Yield the rows of all tables but T9 as they are now, a page of things at a time."""
+    async def everything(self, connection: Connection, taken_at: datetime, view: View) -> AsyncIterator[list[FeedRow]]:
+        """Yield the rows as they are now, but those of T9 that are made of the journal, a page of things at a time."""
         reader = Things(connection, self._reporter, taken_at)
         async for things in registered_things.everything(connection):
             rows = await self._states(connection, reader, things, instant(taken_at), OLDEST_VERSION)
             yield [row for row in rows if row.op == "upsert"]
+        if not (view.everything or view.enterprise is not None):
+            return
+        for reporter in await reported_identifiers.reporters(connection):
+            after = ""
+            while page := await reported_identifiers.page(connection, reporter, after, PAGE):
+                after = page[-1].key
+                yield [_as_feed_row(row, reporter) for row in page]
 
     async def _states(
         self, connection: Connection, reader: Things, things: Sequence[str], at: str, ver: int
@@ -103,6 +116,16 @@ class FeedReports:
             ]
         return rows
 
+    async def _reported(
+        self, connection: Connection, changes: Sequence[Change], found: dict[int, list[FeedRow]]
+    ) -> None:
+        """Add identifiers of enterprises' own nodes: nobody but these and readers of everything is told of them."""
+        for at, change in enumerate(changes):
+            if change.kind == KIND_REPORT:
+                report = _report_decoder.decode(change.after)
+                rows = await reported_identifiers.of_batch(connection, report.batch_id)
+                found.setdefault(at, []).extend(_as_feed_row(row, report.scope) for row in rows)
+
     async def _identifiers(
         self, connection: Connection, changes: Sequence[Change], view: View, found: dict[int, list[FeedRow]]
     ) -> None:
@@ -119,16 +142,11 @@ class FeedReports:
             for reported in await self._t9.read([seen], known, connection):
                 if reported.problem is None:
                     row = self._t9.row(Draft(_OPERATIONS[reported.op], reported))
-                    made = FeedRow(
-                        at=instant(change.at),
-                        table=IDENTIFIERS,
-                        scope=reported.scope,
-                        key=row.key,
-                        op=row.op,
-                        ver=row.ver,
-                        data=row.data,
-                    )
-                    found.setdefault(at, []).append(made)
+                    found.setdefault(at, []).append(_as_feed_row(row, reported.scope))
+
+
+def _as_feed_row(row: Row, scope: str) -> FeedRow:
+    return FeedRow(at=row.at, table=IDENTIFIERS, scope=scope, key=row.key, op=row.op, ver=row.ver, data=row.data)
 
 
 async def _learn(connection: Connection, known: Templates, code: str) -> None:

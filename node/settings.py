@@ -519,6 +519,16 @@ class Sync(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = False
 
+    holidays_file: Annotated[
+        str,
+        Meta(
+            max_length=4096,
+            description="holidays and make-up days by year (JSON), by which monthly reports are sent; "
+            "empty: Monday to Friday",
+            extra={"form": "a path"},
+        ),
+    ] = ""
+
     @property
     def reports(self) -> bool:
         """Whether there is anywhere to report to."""
@@ -585,6 +595,102 @@ class Monitor(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
 
 
+class Escrow(msgspec.Struct, frozen=True, kw_only=True):
+    """Deposits with the national disaster-recovery node."""
+
+    prefixes: Annotated[
+        str,
+        Meta(
+            pattern=r"^([0-9]+(\.[0-9]+)*(\s*,\s*[0-9]+(\.[0-9]+)*)*)?$",
+            max_length=1024,
+            description="secondary prefixes that deposits are made for, each holding the whole registry; "
+            "empty: none is made",
+            extra={"form": "prefixes with commas between them, such as 88.118"},
+        ),
+    ] = ""
+    platform_key_file: Annotated[
+        str,
+        Meta(
+            max_length=4096,
+            description="the SM2 public key of the escrow platform (PEM, or Base64 of the DER)",
+            extra={"form": "a path"},
+        ),
+    ] = ""
+    private_key_file: Annotated[
+        str,
+        Meta(
+            max_length=4096,
+            description="this node's SM2 key that signs deposits and opens its own copies; `idnode escrow keygen` "
+            "makes one",
+            extra={"form": "a path"},
+        ),
+    ] = ""
+    sftp_host: Annotated[
+        str,
+        Meta(max_length=255, description="the platform's SFTP server", extra={"form": "a name or an address"}),
+    ] = ""
+    sftp_port: Annotated[int, _number("its port", "number", 1, 65_535)] = 22
+    sftp_path: Annotated[str, Meta(max_length=1024, description="the directory there", extra={"form": "a path"})] = (
+        "upload"
+    )
+    sftp_user: Annotated[str, Meta(max_length=255, description="the user's name there", extra={"form": "a name"})] = ""
+    sftp_password_file: Annotated[
+        str,
+        Meta(
+            max_length=4096,
+            description="a file with the user's password, readable for its owner only; not needed with a key",
+            extra={"form": "a path"},
+        ),
+    ] = ""
+    sftp_key_file: Annotated[
+        str,
+        Meta(
+            max_length=4096,
+            description="the private key shown to the server in place of a password",
+            extra={"form": "a path"},
+        ),
+    ] = ""
+    sftp_host_key: Annotated[
+        str,
+        Meta(
+            max_length=4096,
+            description="the server's public key; a server with another one is sent nothing",
+            extra={"form": "a line such as ssh-ed25519 AAAA…"},
+        ),
+    ] = ""
+    directory: Annotated[
+        str,
+        Meta(
+            max_length=4096,
+            description="where deposits are put, in place of an SFTP server",
+            extra={"form": "a path"},
+        ),
+    ] = ""
+    work_dir: Annotated[
+        str,
+        Meta(
+            max_length=4096,
+            description="where files lie until they are handed in; empty: escrow/data in the data directory",
+            extra={"form": "a path"},
+        ),
+    ] = ""
+    backup_dir: Annotated[
+        str,
+        Meta(
+            max_length=4096,
+            description="where copies of what was handed in are kept; empty: escrow/backup in the data directory",
+            extra={"form": "a path"},
+        ),
+    ] = ""
+    own_copy: Annotated[
+        bool,
+        Meta(
+            description="whether a copy that this node's own key opens is kept beside: without one only the "
+            "platform can restore"
+        ),
+    ] = True
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All of a node's settings."""
 
@@ -615,6 +721,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     spool: Spool = Spool()
     log: Log = Log()
     sync: Sync = Sync()
+    escrow: Escrow = Escrow()
     monitor: Monitor = Monitor()
 
     @property

@@ -74,7 +74,7 @@ class Follower:
         self._writer: ReplicaWriter | None = None
         self._rebuild_reason = ""
         self._backoff_s = self._pace.backoff_first_s
-        self._check_at = self._verify_at = 0.0
+        self._check_at = self._verify_at = self._tend_at = 0.0
         self._said: dict[str, float] = {}
         self.state = State.STARTING
 
@@ -173,7 +173,7 @@ class Follower:
                 batch = await self._apply_reading_on(writer, batch)
             if batch:
                 await self._take(writer, batch)
-            if not await self._tend_hot_table(writer) and not batch:
+            if not await self._tend_hot_table(writer, busy=bool(batch)) and not batch:
                 await self._await_wake()
 
     async def _apply_reading_on(self, writer: ReplicaWriter, batch: list[Change]) -> list[Change]:
@@ -181,7 +181,7 @@ class Follower:
         following = asyncio.create_task(self._read(writer, batch[-1].cursor))
         try:
             await self._take(writer, batch)
-            await self._tend_hot_table(writer)
+            await self._tend_hot_table(writer, busy=True)
             await self._check_disk(writer)
             return await following
         finally:
@@ -195,11 +195,15 @@ class Follower:
         if self._effective is not None:
             self._effective.seen(batch, self._clock())
 
-    async def _tend_hot_table(self, writer: ReplicaWriter) -> bool:
-        """Do a little of what the hot table needs; return whether there is more to do at once."""
-        table = writer.hot_table
-        if table is None or not table.due():
+    async def _tend_hot_table(self, writer: ReplicaWriter, *, busy: bool) -> bool:
+        """Do a little of what the hot table needs; return whether there is more to do at once.
+
+        While changes keep coming, only now and then: registrations wait for each of them, nobody for the table.
+        """
+        table, now = writer.hot_table, asyncio.get_running_loop().time()
+        if table is None or not table.due() or (busy and now < self._tend_at):
             return False
+        self._tend_at = now + self._pace.tend_busy_s
         goes_on = await self._on_thread(table.tend)
         self._metrics.has_hot_table(*table.figures)
         return goes_on

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sync import dead_letters, dependencies, link_status, open_items
+from sync import dead_letters, dependencies, link_status, open_items, reminders
 from sync.database import Connection
 from sync.link_status import LinkStatus
 from sync.tables import tables
@@ -66,6 +66,7 @@ async def find(connection: Connection, reporter: str, now: datetime) -> list[Fin
         *await _held_back(connection, reporter, link),
         *await _differences(connection, reporter),
         *await _rotation(connection, reporter),
+        *[Finding(*one) for one in await reminders.find(connection, reporter, now)],
     ]
 
 

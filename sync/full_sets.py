@@ -17,6 +17,7 @@ from sync.batch import FullSet, Row
 from sync.calendar_time import beijing_day, day_period, month_period
 from sync.context import Context
 from sync.database import Connection
+from sync.intake import reported_identifiers
 from sync.months import last_closed_month, month_rows
 from sync.outbox import open_rows, streams, told_rows
 from sync.outbox.enqueue import enqueue
@@ -91,6 +92,8 @@ async def _months(connection: Connection, context: Context, table: str, scope: s
 
 async def _identifiers(connection: Connection, context: Context, scope: str) -> int:
     """Tell every identifier below a prefix as an addition; memory holds one page of them."""
+    if await reported_identifiers.any_of(connection, scope):
+        return await _reported(connection, context, scope)
     found = await prefixes.by_prefix(connection, scope)
     full, period = uuid.uuid4(), day_period(beijing_day(context.now()))
     page = [] if found is None else await _page(connection, found, "")
@@ -101,6 +104,23 @@ async def _identifiers(connection: Connection, context: Context, scope: str) -> 
         here = FullSet(full, part, last=not following)
         part += len(await enqueue(connection, context, "T9", scope, rows, period=period, mode="full", full=here))
         count += len(rows)
+        if not following:
+            return count
+        page = following
+
+
+async def _reported(connection: Connection, context: Context, scope: str) -> int:
+    """Tell every identifier that an enterprise's own node has told of, as an addition."""
+    full, period = uuid.uuid4(), day_period(beijing_day(context.now()))
+    page = await reported_identifiers.page(connection, scope, "", IDENTIFIERS_AT_ONCE)
+    part, count = 1, 0
+    while True:
+        following = (
+            await reported_identifiers.page(connection, scope, page[-1].key, IDENTIFIERS_AT_ONCE) if page else []
+        )
+        here = FullSet(full, part, last=not following)
+        part += len(await enqueue(connection, context, "T9", scope, page, period=period, mode="full", full=here))
+        count += len(page)
         if not following:
             return count
         page = following

@@ -18,6 +18,7 @@ from registry.registration_counts import count_registrations
 from sync.context import Context
 from sync.database import Connection, DatabaseAway, connected, transaction
 from sync.day_facts import queue_day
+from sync.intake import onward, taking
 from sync.months import month_rows
 from sync.outbox import enterprise_facts, feeds, periods
 from sync.outbox.enqueue import enqueue
@@ -32,6 +33,7 @@ COUNTS_SETTLE: Final = timedelta(minutes=2)
 LOOK_EVERY_S: Final = 10.0
 PREFIXES_AT_ONCE: Final = 50
 CLOSED_KEPT: Final = timedelta(days=400)
+RECEIPTS_FORGOTTEN_AT_ONCE: Final = 500
 
 _BEHIND: Final = """
 SELECT EXISTS (SELECT FROM journal WHERE (xid, seq) > ($1, $2) AND at < $3 AND kind = ANY($4::text[]))"""
@@ -98,6 +100,7 @@ class Closer:
                 await periods.begin(connection, context.reporter, task.name, task.kind, now)
             due = {one.task for one in await periods.all_open(connection, context.reporter) if _is_due(one, now)}
             await periods.forget(connection, now - CLOSED_KEPT)
+            await taking.forget(connection, now - CLOSED_KEPT, RECEIPTS_FORGOTTEN_AT_ONCE)
         if due:
             async with connected(context.pool) as connection:
                 await count_registrations(connection, now)
@@ -106,7 +109,7 @@ class Closer:
             while task.name in due and (is_whole := await self._close_next(task)) is not None:
                 closed += is_whole
         await self._show_late()
-        return closed + await hand_on(context)
+        return closed + await hand_on(context) + await onward.hand_on(context)
 
     async def _show_late(self) -> None:
         async with connected(self._context.pool) as connection:

@@ -12,7 +12,16 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from identifiers.changes import KIND_ENTERPRISE, KIND_OPERATOR, KIND_PREFIX, KIND_TEMPLATE, Change, PrefixState
+from identifiers.changes import (
+    KIND_ENTERPRISE,
+    KIND_OPERATOR,
+    KIND_PREFIX,
+    KIND_REPORT,
+    KIND_TEMPLATE,
+    Change,
+    PrefixState,
+    ReportState,
+)
 from registry.operator_states import operator_state
 from registry.service.operator_details import files_of
 from registry.tables import enterprises, operator, prefixes, templates
@@ -20,6 +29,7 @@ from registry.tables.enterprises import Wanted as WantedEnterprises
 from registry.tables.operator import OperatorFile, ResolutionAddress
 from registry.tables.prefixes import Prefix
 from sync.database import Connection
+from sync.intake import registered
 from sync.state_rows import Wanted
 from sync.tables.t1 import operator_row
 from sync.tables.t2 import resolution_row
@@ -28,7 +38,7 @@ from sync.tables.t6 import enterprise_row
 from sync.tables.t7 import route_rows
 from sync.tables.t11 import enterprise_template_rows
 
-KINDS: Final = (KIND_OPERATOR, KIND_ENTERPRISE, KIND_PREFIX, KIND_TEMPLATE)
+KINDS: Final = (KIND_OPERATOR, KIND_ENTERPRISE, KIND_PREFIX, KIND_TEMPLATE, KIND_REPORT)
 """The journal's kinds that the state tables are made of."""
 OPERATOR: Final = "operator"
 RESOLUTION: Final = "resolution"
@@ -42,6 +52,7 @@ _CODES_WITHOUT_PREFIX: Final = (
 )
 _CODES_OF_PREFIX: Final = "SELECT code FROM templates WHERE prefix = $1 AND state <> 'draft'"
 _prefix_decoder = msgspec.json.Decoder(PrefixState)
+_report_decoder = msgspec.json.Decoder(ReportState)
 
 
 def enterprise(enterprise_id: str) -> str:
@@ -65,6 +76,9 @@ async def touched(connection: Connection, change: Change) -> AsyncIterator[list[
         yield [enterprise(change.key)]
     elif change.kind == KIND_TEMPLATE:
         yield [template(change.key)]
+    elif change.kind == KIND_REPORT:
+        report = _report_decoder.decode(change.after)
+        yield await registered.of_batch(connection, report.table, report.scope, report.batch_id)
     elif change.kind == KIND_PREFIX:
         yield await _touched_by_prefix(connection, change)
     elif change.key == OPERATOR:
@@ -88,6 +102,8 @@ async def everything(connection: Connection) -> AsyncIterator[list[str]]:
     while found := await templates.page(connection, after, PAGE):
         after = found[-1].code
         yield [template(one.code) for one in found]
+    async for page in registered.all_templates(connection, PAGE):
+        yield page
 
 
 class Things:
@@ -111,9 +127,16 @@ class Things:
             return await self._enterprise(key, told_before)
         if kind == KIND_PREFIX:
             found = await prefixes.by_prefix(self._connection, key)
-            ours = found is not None and self._is_ours(found)
-            return route_rows(found, await self._node(), self._reporter) if found is not None and ours else []
+            return [] if found is None or not self._is_ours(found) else await self._routes(found)
+        if kind == registered.REPORTED:
+            return await registered.template(self._connection, key)
         return await self._template(key)
+
+    async def _routes(self, found: Prefix) -> list[Wanted]:
+        """Return where a prefix resolves: as the enterprise's own node tells it, if it tells anything."""
+        entered = route_rows(found, await self._node(), self._reporter)
+        told = await registered.routes(self._connection, found.prefix) if entered and found.hosting == "routed" else []
+        return told or entered
 
     async def _operator(self) -> list[Wanted]:
         found = await operator.find(self._connection)

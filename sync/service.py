@@ -20,9 +20,13 @@ from sync.database import DatabaseAway, Pool, connected, open_pool
 from sync.delivery import Delivery
 from sync.directives.follow import Follower
 from sync.directives.services import SERVICES
+from sync.escrow.depositing import Depositor
+from sync.escrow.scheduling import Schedule
 from sync.events import EventFeed
 from sync.link import Link
 from sync.metrics import SyncMetrics
+from sync.monthly.task import MonthlyTask
+from sync.monthly.working_days import calendar_or_provisional
 from sync.outbox import batches
 from sync.outbox.feeds import FeedMoved
 from sync.periods import Closer
@@ -84,7 +88,12 @@ async def run(settings: SyncSettings, stop: asyncio.Event, *, registry: Collecto
             feeds = (batcher, StateFeed(context))
             running += [tasks.create_task(_feed(feed, context, delivery, settings.poll_s)) for feed in feeds]
             running.append(tasks.create_task(Closer(context).run(delivery.wake)))
+            if settings.escrow is not None:
+                deposit = Depositor(settings.escrow, context.now).deposit
+                running.append(tasks.create_task(Schedule(settings.escrow, context.pool, context.now, deposit).run()))
             running.append(tasks.create_task(EventFeed(context).run(delivery.wake)))
+            calendar = calendar_or_provisional(settings.holidays_file)
+            running.append(tasks.create_task(MonthlyTask(context, calendar).run()))
             await stop.wait()
             for task in running:
                 task.cancel()

@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from sync.batch import Limits
+from sync.escrow.settings import EscrowSettings
 from sync.retry import RetryPolicy
 
 TransportName = Literal["https", "sftp", "file"]
@@ -41,7 +42,8 @@ class SyncSettings(msgspec.Struct, frozen=True, kw_only=True):
     `upstream_url`, if given, stands before the addresses of `upstream`. `default_template` is reported as the template
     of identifiers registered without one; without it these are withheld, as the contract requires a template. `poll_s`
     is how often the journal and the queue are looked at, and so also how long rows gather before a batch is made of
-    them. With `hold_periods` hourly and daily tables wait until their period has closed.
+    them. With `hold_periods` hourly and daily tables wait until their period has closed. `holidays_file` is
+    the calendar of working days by which monthly reports are sent.
     """
 
     dsn: str
@@ -57,3 +59,5 @@ class SyncSettings(msgspec.Struct, frozen=True, kw_only=True):
     answer_timeout_s: float = 60.0
     keep_bodies_days: int = 35
     directives_poll_s: float = 60.0
+    holidays_file: Path | None = None
+    escrow: EscrowSettings | None = None

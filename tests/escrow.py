@@ -10,6 +10,7 @@ from identifiers import sm2
 from registry.snapshot import open_snapshot
 from sync.escrow.depositing import Depositor, Handed
 from sync.escrow.keys import public_pem, write_pair
+from sync.escrow.private_tables import PRIVATE, columns, names
 from sync.escrow.restoring import Restored, restore
 from sync.escrow.settings import EscrowSettings, Sizes
 from tests.registered_node import REPORTER
@@ -65,7 +66,10 @@ class Desk:
 
 
 async def answers(dsn: str) -> dict[tuple[str, str], bytes]:
-    """Return everything lookups are answered from, credentials apart: records, tombstones, prefixes, aliases, grants."""
+    """Return what lookups are answered from: records, tombstones, prefixes, other names, grants, who may be granted.
+
+    Left out are tokens, which no deposit has, and administrators, of whom a restored registry has one more.
+    """
     connection = await asyncpg.connect(dsn, server_settings={"timezone": "UTC"})
     try:
         async with connection.transaction(isolation="repeatable_read"):
@@ -74,7 +78,53 @@ async def answers(dsn: str) -> dict[tuple[str, str], bytes]:
                 (change.kind, change.key): change.after
                 async for batch in snapshot.states()
                 for change in batch
-                if change.kind != "credential"
+                if change.kind != "credential" and b'"role":"administrator"' not in change.after
             }
+    finally:
+        await connection.close()
+
+
+_SIDES = (
+    "SELECT prefix_id, template_id, index, digest, key FROM unique_values ORDER BY 1, 2, 3, 4",
+    """SELECT prefix_id, key, index, permissions, target_prefix_id, target_key, target FROM identifier_references
+    ORDER BY 1, 2, 3""",
+    "SELECT prefix_id, index, value, key FROM search_values ORDER BY 1, 2, 3, 4",
+    """SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
+    WHERE connamespace = 'public'::regnamespace AND conrelid <> 0 ORDER BY 1, 2""",
+    "SELECT tablename::text, indexname::text, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1, 2",
+)
+
+
+async def sides_of(dsn: str) -> list[list[tuple[Any, ...]]]:
+    """Return what is made of records beside them, and every constraint and index."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        return [[tuple(row) for row in await connection.fetch(statement)] for statement in _SIDES]
+    finally:
+        await connection.close()
+
+
+async def rows_of(dsn: str) -> dict[str, list[str]]:
+    """Return the rows of every table that is deposited, without what is not."""
+    connection = await asyncpg.connect(dsn, server_settings={"timezone": "UTC"})
+    try:
+        found = {}
+        for name, table in PRIVATE.items():
+            own = names(await columns(connection, table))
+            statement = f'SELECT row_to_json(r)::text FROM (SELECT {own} FROM "{name}") AS r'
+            found[name] = sorted(row[0] for row in await connection.fetch(statement))
+        return found
+    finally:
+        await connection.close()
+
+
+async def runs_of(dsn: str) -> list[tuple[str, str | None]]:
+    """Return kind and status of every run, the oldest first, as software that knows the other names reads them."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        return [
+            tuple(row)
+            for row in await connection.fetch('SELECT "DATA_TYPE", "STATUS" FROM "ESCROW_RECORD_LOG" ORDER BY "ID"')
+        ]
     finally:
         await connection.close()

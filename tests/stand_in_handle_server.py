@@ -42,10 +42,9 @@ class StandInHandleServer:
     """Serves in a thread of its own, so that a test may call commands as a user would.
 
     `records` maps folded names to values, `referrals` folded prefixes to answers, `refused` folded names to response
-    codes. `asked` has every request that was read, `flags` its flags. `deaf` datagrams are lost, and those that
-    name `deaf_to`; `over_udp` False
-    sends everybody to TCP; `mangle` may change any answer. Whatever changes something is challenged where there is a
-    `secret` or a `key` to prove it.
+    codes. `asked` has every request that was read, `flags` its flags; `connections` counts those by TCP. `deaf`
+    datagrams are lost, and those that name `deaf_to`; `over_udp` False sends everybody to TCP; `mangle` may change any
+    answer. Whatever changes something is challenged where there is a `secret` or a `key` to prove it.
     """
 
     def __init__(self) -> None:
@@ -54,8 +53,9 @@ class StandInHandleServer:
         self.refused: dict[str, int] = {}
         self.asked: list[tuple[str, Any]] = []
         self.flags: list[int] = []
+        self.connections = 0
         self.deaf = 0
-        self.deaf_to = b"\xff"
+        self.deaf_to: bytes | None = None
         self.over_udp = True
         self.closes_at_once = False
         self.closes_after_answer = False
@@ -108,6 +108,7 @@ class StandInHandleServer:
         await self._server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         self._writers.append(writer)
         framer = StreamFramer()
         while not self.closes_at_once and (octets := await reader.read(65_536)):
@@ -198,7 +199,7 @@ class _Datagrams(asyncio.DatagramProtocol):
         whole = self.reassembler.feed(addr, data, 0.0)
         if not isinstance(whole, Framed):
             return
-        if self.server.deaf_to in whole.part:
+        if self.server.deaf_to is not None and self.server.deaf_to in whole.part:
             return
         if self.server.deaf > 0:
             self.server.deaf -= 1

@@ -22,6 +22,7 @@ from loadtest.bench.lookups import measure_lookups
 from loadtest.bench.measures import MEASURES, Measure, Outcome, not_measured
 from loadtest.bench.register import measure_register
 from loadtest.bench.registry_load import measure_registry_load
+from loadtest.bench.reports import measure_reports
 from loadtest.bench.results import Results, merged, taken, write_results
 from loadtest.bench.settings import Settings, quick
 from loadtest.launch import RunFailed
@@ -56,6 +57,7 @@ GROUPS: tuple[tuple[Group, tuple[Measure, ...]], ...] = (
         (measures.SINGLES, measures.SNMS_BATCH, measures.SEARCH),
     ),
     (measure_beside, (measures.BESIDE,)),
+    (measure_reports, (measures.REPORTS,)),
     (measure_handle_lookups, (measures.HANDLE_UDP_CPU, measures.HANDLE_TCP)),
     (measure_handle_creates, (measures.HANDLE_CREATE,)),
 )

@@ -22,7 +22,7 @@ from loadtest.bench.processes import descendants, pin
 from loadtest.peers.served import Served, ServerFailed, free_port, running, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 START_TIMEOUT_S = 300.0
 HOT_TABLE_TIMEOUT_S = 300.0
@@ -47,6 +47,7 @@ class BenchNode:
     data_dir: Path
     pid: int
     handle_url: str
+    processes: Mapping[str, int]
 
     def pin(self) -> None:
         """Give the worker the server's core for itself; everything else of the node runs on the other."""
@@ -80,8 +81,13 @@ class BenchNode:
 
 
 @contextlib.contextmanager
-def bench_node(data_dir: Path, name: str = "idnode") -> Iterator[BenchNode]:
-    """Run `idnode serve` with one worker on `data_dir` until the block ends; its log stands beside the directory."""
+def bench_node(
+    data_dir: Path, name: str = "idnode", *, settings_too: Mapping[str, str] | None = None
+) -> Iterator[BenchNode]:
+    """Run `idnode serve` with one worker on `data_dir` until the block ends; its log stands beside the directory.
+
+    `settings_too` are further settings, as environment variables.
+    """
     command = str(Path(sys.executable).parent / "idnode")
     port = free_port()
     address = f"127.0.0.1:{port}"
@@ -101,13 +107,14 @@ def bench_node(data_dir: Path, name: str = "idnode") -> Iterator[BenchNode]:
     ]
     # The settings of whoever runs the bench are not the bench's.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("IDNODE_")} | ENVIRONMENT
+    environment |= settings_too or {}
     with running(order, log=log, environment=environment) as process:
         ready = functools.partial(_is_ready, port)
         wait_until(ready, process, timeout_s=START_TIMEOUT_S, what=f"idnode (its log is {log})")
         about = msgspec.json.decode((data_dir / settings.NODE_FILE).read_bytes(), type=_NodeFile)
         token = (data_dir / settings.TOKEN_FILE).read_text(encoding="ascii").strip()
         served = Served(name, f"http://{address}", about.processes[settings.WORKER])
-        yield BenchNode(served, token, data_dir, about.pid, f"handle://{about.handle}")
+        yield BenchNode(served, token, data_dir, about.pid, f"handle://{about.handle}", about.processes)
 
 
 def _is_ready(port: int) -> bool:

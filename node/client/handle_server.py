@@ -77,10 +77,14 @@ class HandleServer:
 
     async def ask(self, request: Request, flags: int = REQUEST_FLAGS) -> Received:
         """Return the answer, whatever it says; raise UnavailableError, UntrustedError, UsageError."""
+        found: Received | None = None
         async with aclosing(self.answers(request, flags)) as answers:
-            async for answer in answers:
-                return answer
-        raise UntrustedError(f"the Handle server at {self} gave no answer")
+            async for found in answers:
+                if not found.is_last:
+                    raise UntrustedError(f"the Handle server at {self} gave more than one answer")
+        if found is None:
+            raise UntrustedError(f"the Handle server at {self} gave no answer")
+        return found
 
     async def do(self, request: Request, flags: int = REQUEST_FLAGS) -> Received:
         """Return the answer if it is a success; raise HandleRefusedError too."""

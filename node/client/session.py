@@ -157,6 +157,8 @@ def accepted(answer: Answer) -> Answer:
 def _reason(error: Exception) -> str:
     """Say shortly why a connection failed; the library repeats host, port and transport settings."""
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"its certificate is not accepted ({error.certificate_error})"
     if isinstance(cause, OSError) and cause.errno is not None and cause.errno > 0:
         return os.strerror(cause.errno)
     return (isinstance(cause, OSError) and cause.strerror) or str(cause) or type(cause).__name__

@@ -40,7 +40,9 @@ ServerKey = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="The server's public key; answers without its signature are not believed."),
 ]
-Timeout = Annotated[float, typer.Option(metavar="SECONDS", min=0.1, max=600, help="How long to wait for an answer.")]
+Timeout = Annotated[
+    float, typer.Option(metavar="SECONDS", min=0.1, max=600, help="How long to wait for a Handle server.")
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from aiohttp import web
 from identifiers.handle_rights import read_administrators
 from node.collector import Collector
 from node.feed_reports import FeedReports
+from node.intake import PATH as INTAKE
+from node.intake import algorithm_of, collector
 from node.metrics import process_registry, published
 from node.node_status import node_status
 from node.probe_secret import probe_secret
@@ -68,6 +70,7 @@ async def run(order: Order, life: Lifetime) -> None:
                 status=node_status(paths, pool, settings.sync.reporter_prefix if settings.sync.reports else ""),
                 rates=RateLimits(settings.registry.requests_per_s),
                 reports=_feed_reports(settings.sync),
+                read_report_key=algorithm_of if settings.sync.reports else None,
             )
             runner = JobRunner(pool, barrier, context.clock, context.jobs_waiting)
             limits = SpoolLimits(flush_s=settings.spool.flush_s, octets_max=settings.spool.octets_max)
@@ -76,7 +79,7 @@ async def run(order: Order, life: Lifetime) -> None:
             )
             administration = HandleAdministration(context, read_administrators(settings.handle.administrators))
             async with (
-                _serving(make_app(context), paths.registry_socket),
+                _serving(make_app(context, _beside(context, settings.sync)), paths.registry_socket),
                 serve_calls(administration, _private_socket(paths.registry_calls_socket)),
                 asyncio.TaskGroup() as tasks,
             ):
@@ -131,3 +134,8 @@ def _remove(path: Path) -> None:
 
 def _feed_reports(sync: Sync) -> FeedReports | None:
     return FeedReports(sync.reporter_prefix, sync.default_template or None) if sync.reports else None
+
+
+def _beside(context: RegistryContext, sync: Sync) -> dict[str, web.Application]:
+    """Return what is served beside the registry's API: the collector, on a node that hands reports on."""
+    return {INTAKE: collector(context, sync.reporter_prefix)} if sync.reports else {}

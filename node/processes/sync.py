@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from node.escrow_settings import escrow_settings
 from node.metrics import process_registry, published
 from node.processes.lifetime import Lifetime
 from node.processes.order import Order
@@ -28,6 +29,8 @@ def _settings(order: Order) -> SyncSettings:
         token=sync.token or None,
         default_template=sync.default_template or None,
         hold_periods=sync.hold_periods,
+        holidays_file=_path(sync.holidays_file),
+        escrow=escrow_settings(order.settings, order.dsn) if order.settings.escrow.prefixes else None,
     )
 
 

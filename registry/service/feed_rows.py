@@ -99,7 +99,7 @@ class ReportRows(Protocol):
     ) -> Mapping[int, Sequence[FeedRow]]:
         """Return the rows of each change by its place in `changes`, made of what the reader may see."""
 
-    def everything(self, connection: Connection, taken_at: datetime) -> AsyncIterator[Sequence[FeedRow]]:
+    def everything(self, connection: Connection, taken_at: datetime, view: View) -> AsyncIterator[Sequence[FeedRow]]:
         """Yield the rows of all tables as they are now, but those that `rows` makes of each identifier's state."""
 
 

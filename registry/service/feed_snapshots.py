@@ -235,7 +235,7 @@ class FeedSnapshots:
                     rows += more
             yield _wanted(rows, begun, view)
         if reports is not None and reported:
-            async for page in reports.everything(connection, opened.taken_at):
+            async for page in reports.everything(connection, opened.taken_at, view):
                 yield _wanted(page, begun, view)
 
 

@@ -27,6 +27,8 @@ from resolver.registry_proxy import SNMS_ROOTS, RegistryProxy, cut_off
 LOOKUP_MANY: Final = "/api/v1/lookup"
 REGISTRY: Final = "/api/v1"
 FEED: Final = "/feed/v1"
+REPORT: Final = "/report/v1"
+"""Where enterprises' own nodes report to this one."""
 MONITOR: Final = "/monitor/v1"
 HANDLE_API: Final = "/api"
 REVERSE_LOOKUP: Final = "/hrls"
@@ -77,7 +79,7 @@ class Faces:
             return await self._native.serve(request)
         if target.path == LOOKUP_MANY:
             return await self._lookup_many.serve(request)
-        registry = _is_below(target, REGISTRY) or _is_below(target, FEED) or _is_below(target, MONITOR)
+        registry = any(_is_below(target, root) for root in (REGISTRY, FEED, MONITOR, REPORT))
         if registry or target.path.startswith(SNMS_ROOTS):
             return await self._proxy.serve(request)
         if _is_below(target, HANDLE_API):

@@ -4,7 +4,7 @@ from typing import Final
 
 import typer
 
-from sync.commands import acting, asking, comparing, keys, looking
+from sync.commands import acting, asking, comparing, events, keys, looking, monthly
 from sync.rehearsal import command as rehearsal
 
 EXIT_NOT_ALL: Final = asking.EXIT_NOT_ALL
@@ -27,7 +27,12 @@ for _command in (
     acting.unpause,
     acting.send_full,
     comparing.reconcile,
+    monthly.report,
+    events.agreement,
 ):
     app.command()(_command)
 app.command("rehearse")(rehearsal.rehearse)
 app.add_typer(keys.app, name="key")
+app.add_typer(events.event, name="event")
+app.add_typer(events.note, name="note")
+app.add_typer(events.contact, name="contact")

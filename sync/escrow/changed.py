@@ -8,9 +8,10 @@ from registry import journal
 from sync.database import Connection
 
 _CHANGED: Final = """
-SELECT coalesce(p.id, 0) AS prefix_id, c.prefix, c.key, c.other_name
+SELECT coalesce(p.id, 0) AS prefix_id, c.prefix, c.key, c.record, c.other_name
 FROM (
-    SELECT after::json ->> 'prefix' AS prefix, key, bool_or(kind = 'alias') AS other_name
+    SELECT after::json ->> 'prefix' AS prefix, key, bool_or(kind = 'identifier') AS record,
+           bool_or(kind = 'alias') AS other_name
     FROM journal WHERE (xid, seq) > ($1, $2) AND at >= $3 AND kind IN ('identifier', 'alias')
     GROUP BY 1, 2
 ) AS c LEFT JOIN prefixes AS p ON p.prefix = c.prefix
@@ -19,11 +20,12 @@ _AT_ONCE: Final = 1_000
 
 
 class Changed(NamedTuple):
-    """A key that changed; `other_name`: it was or is another name of a record."""
+    """A key that changed, as a record or as another name of one, or as both in turn."""
 
     prefix_id: int
     prefix: str
     key: str
+    record: bool
     other_name: bool
 
 

@@ -122,7 +122,9 @@ class Depositor:
         if last is not None and base is not None and not await log.can_go_on(books, base, last.epoch):
             base = None
         if kind == "DIFF" and base is None:
-            raise ConfigurationUnusable("no DIFF can be made: the last deposit failed, or there is none: make a FULL one")
+            raise ConfigurationUnusable(
+                "no DIFF can be made: the last deposit failed, or there is none: make a FULL one"
+            )
         if kind is None and self._now().astimezone(BEIJING).weekday() == SUNDAY:
             return None
         return None if kind == "FULL" else base
@@ -135,9 +137,7 @@ class Depositor:
             head = await self._head(books, prefix, snapshot, base)
             await log.taken(books, run, head.kind, head.watermark, head.id, snapshot.cursor, snapshot.epoch)
             work = await asyncio.to_thread(self._fresh, prefix, head.id)
-            reading = Reading(
-                reader, snapshot, Memory(books, prefix), prefix, base, self._settings.default_template
-            )
+            reading = Reading(reader, snapshot, Memory(books, prefix), prefix, base, self._settings.default_template)
             form: EscrowFormat = IdnodeFormat(keys, self._sizes)
             counts = Counts()
             stream = form.build(head, reading.entries(), counts, work)
@@ -182,7 +182,7 @@ class Depositor:
         try:
             found = opening.find([work], keys.own.public)
             if any(one.manifest.id != work.name for one in found):
-                raise VerificationFailed("these are the files of another deposit")  # noqa: TRY301 - told of below
+                raise VerificationFailed("these are the files of another deposit")
             for one in found:
                 opening.check_volumes(one, keys.own.public)
                 if one.manifest.own:

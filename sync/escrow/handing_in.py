@@ -204,5 +204,3 @@ def _host_key(text: str) -> asyncssh.SSHKey:
         raise ConfigurationUnusable(
             "escrow.sftp_host_key must be the server's public key, such as ssh-ed25519 AAAA…"
         ) from None
-
-

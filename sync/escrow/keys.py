@@ -14,7 +14,9 @@ from sync.escrow.settings import EscrowSettings
 from sync.key_files import read_secret
 from sync.signing_keys import PEM_CHARACTERS_MAX, KeyUnusable
 
-_PEM: Final = re.compile(r"-----BEGIN (?:PRIVATE|PUBLIC) KEY-----([A-Za-z0-9+/=\s]+)-----END (?:PRIVATE|PUBLIC) KEY-----")
+_PEM: Final = re.compile(
+    r"-----BEGIN (?:PRIVATE|PUBLIC) KEY-----([A-Za-z0-9+/=\s]+)-----END (?:PRIVATE|PUBLIC) KEY-----"
+)
 
 
 def keys_of(settings: EscrowSettings) -> Keys:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, Self
 
 import msgspec
 
@@ -28,7 +28,9 @@ MANIFEST_OCTETS_MAX: Final = 16 * 1024 * 1024
 _SIGNATURE_CHARACTERS_MAX: Final = 200
 _READ_OCTETS: Final = 1_048_576
 _MANIFEST_SUFFIX: Final = ".manifest.json"
-_STEM: Final = re.compile(r"(?P<stem>[0-9]{8}T[0-9]+Z-[0-9.]+-[0-9]+(\.own)?)\.(manifest\.json|zip\.sm2\.[0-9]+)(\.sig)?")
+_STEM: Final = re.compile(
+    r"(?P<stem>[0-9]{8}T[0-9]+Z-[0-9.]+-[0-9]+(\.own)?)\.(manifest\.json|zip\.sm2\.[0-9]+)(\.sig)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +185,7 @@ class _Joined:
         self._volumes = list(volumes)
         self._file: IO[bytes] | None = None
 
-    def __enter__(self) -> "_Joined":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

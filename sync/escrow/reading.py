@@ -144,7 +144,7 @@ class Reading:
         below = f"{self._prefix}."
         page: list[Changed] = []
         async for one in changed(self._connection, since):
-            if one.prefix != self._prefix and not one.prefix.startswith(below):
+            if not one.record or (one.prefix != self._prefix and not one.prefix.startswith(below)):
                 continue
             if page and (one.prefix_id != page[0].prefix_id or len(page) == PAGE):
                 yield await self._records(page)

@@ -88,7 +88,9 @@ def _checked(paths: Iterable[Path], key: sm2.PrivateKey, signer: sm2.PublicKey) 
     return deposits
 
 
-async def _apply(connection: Connection, deposits: Sequence[Deposit], key: sm2.PrivateKey, work: Path) -> dict[str, int]:
+async def _apply(
+    connection: Connection, deposits: Sequence[Deposit], key: sm2.PrivateKey, work: Path
+) -> dict[str, int]:
     if await connection.fetchval(_STARTED):
         raise ConfigurationUnusable(
             "this database holds a registry already: name an empty one, nothing is restored over what is there"

@@ -66,6 +66,6 @@ class Schedule:
             except EscrowError as error:
                 self._not_before[prefix] = now + AGAIN_AFTER
                 _log.error("the deposit of %s failed: %s", prefix, error)
-            except Exception:
+            except Exception:  # noqa: BLE001 - whatever it is, reports go on and the next deposit is tried
                 self._not_before[prefix] = now + AGAIN_AFTER
                 _log.exception("the deposit of %s failed", prefix)

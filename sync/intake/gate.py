@@ -1,4 +1,4 @@
-"""Who may report here: an enterprise's own node, by its signature, for a prefix that is answered elsewhere (9.11, 9.12).
+"""Who may report here: an enterprise's own node, by its signature, for a prefix answered elsewhere (9.11, 9.12).
 
 Nonces are remembered by this process alone. Whoever replays a request after a restart, within the five minutes that
 a signature lives, gets the answer it got before: batches are idempotent.
@@ -84,7 +84,9 @@ class Gate:
         while recent and recent[0] <= at - 1:
             recent.popleft()
         if len(recent) >= BATCHES_PER_S:
-            raise Problem(429, "rate_limited", f"at most {BATCHES_PER_S} batches a second", headers={"Retry-After": "1"})
+            raise Problem(
+                429, "rate_limited", f"at most {BATCHES_PER_S} batches a second", headers={"Retry-After": "1"}
+            )
         recent.append(at)
 
     def _refused(self, error: SignatureRefused) -> Problem:

@@ -11,19 +11,24 @@ from sync.collecting.judgement import Held
 from sync.database import Connection
 from sync.tables.table import Operation
 
-_READ = "SELECT key, ver, deleted, data FROM intake_rows WHERE table_id = $1 AND reporter = $2 AND key = ANY($3::text[])"
+_READ = (
+    "SELECT key, ver, told_ver, deleted, data FROM intake_rows "
+    "WHERE table_id = $1 AND reporter = $2 AND key = ANY($3::text[])"
+)
 _WRITE = """
-INSERT INTO intake_rows (table_id, reporter, key, ver, deleted, at, data, batch_id, full_id)
-SELECT $1, $2, one.key, one.ver, one.deleted, one.at, one.data, $3, $4
-FROM unnest($5::text[], $6::bigint[], $7::boolean[], $8::text[], $9::text[]) AS one (key, ver, deleted, at, data)
+INSERT INTO intake_rows (table_id, reporter, key, ver, told_ver, deleted, at, data, batch_id, full_id)
+SELECT $1, $2, one.key, one.ver, one.told_ver, one.deleted, one.at, one.data, $3, $4
+FROM unnest($5::text[], $6::bigint[], $7::bigint[], $8::boolean[], $9::text[], $10::text[])
+    AS one (key, ver, told_ver, deleted, at, data)
 ON CONFLICT (table_id, reporter, key) DO UPDATE SET
-    ver = excluded.ver, deleted = excluded.deleted, at = excluded.at, data = excluded.data,
-    batch_id = excluded.batch_id, full_id = excluded.full_id"""
+    ver = excluded.ver, told_ver = excluded.told_ver, deleted = excluded.deleted, at = excluded.at,
+    data = excluded.data, batch_id = excluded.batch_id, full_id = excluded.full_id"""
 # Also rows that are held as they came, or newer, are in the set.
 _NAMED = "UPDATE intake_rows SET full_id = $4 WHERE table_id = $1 AND reporter = $2 AND key = ANY($3::text[])"
 _DROP = """
-UPDATE intake_rows SET deleted = true, batch_id = $3 WHERE table_id = $1 AND reporter = $2 AND NOT deleted
-AND full_id IS DISTINCT FROM $4 RETURNING key, ver, at, data"""
+UPDATE intake_rows SET deleted = true, told_ver = told_ver + 1, batch_id = $3
+WHERE table_id = $1 AND reporter = $2 AND NOT deleted AND full_id IS DISTINCT FROM $4
+RETURNING key, told_ver, at, data"""
 
 
 class HeldRows:
@@ -33,6 +38,7 @@ class HeldRows:
         self._header = header
         self._held: dict[str, Held] = {}
         self._data: dict[str, list[Any]] = {}
+        self._told: dict[str, int] = {}
         self._taken: dict[str, tuple[str, str]] = {}
 
     async def read(self, connection: Connection, keys: Iterable[str]) -> None:
@@ -41,6 +47,7 @@ class HeldRows:
         for row in await connection.fetch(_READ, header.table, header.reporter, sorted(set(keys))):
             data = orjson.loads(row["data"])
             self._data[row["key"]] = data
+            self._told[row["key"]] = row["told_ver"]
             parts = tuple(data) if header.table in FACTS else ()
             self._held[row["key"]] = Held(row["ver"], row["deleted"], parts)
 
@@ -48,8 +55,11 @@ class HeldRows:
         """Return what is held of a key, with what this batch has changed already."""
         return self._held.get(key)
 
-    def take(self, row: Mapping[str, Any]) -> None:
-        """Take one row that was judged good; a deletion keeps the data, because others may refer to it."""
+    def take(self, row: Mapping[str, Any]) -> int:
+        """Take one row that was judged good, and return the version under which it is handed on.
+
+        A deletion keeps the data, because others may refer to it.
+        """
         key, data = row["key"], row.get("data")
         deleted = row["op"] == "delete" or (
             self._header.table == "T9" and row["data"]["operation_type"] == Operation.DELETE
@@ -61,11 +71,13 @@ class HeldRows:
         self._data[key] = kept
         self._held[key] = Held(row["ver"], deleted, tuple(kept) if self._header.table in FACTS else ())
         self._taken[key] = (row["at"], orjson.dumps(kept).decode())
+        self._told[key] = max(row["ver"], self._told.get(key, 0) + 1)
+        return self._told[key]
 
     async def write(self, connection: Connection, keys: Iterable[str]) -> list[tuple[str, int, str, Any]]:
         """Store what was taken; with the last part of a complete set, delete what was in none of its parts.
 
-        `keys` are all that this batch named. Returns key, version, time and data of what was deleted so.
+        `keys` are all that this batch named. Returns key, version to hand on, time and data of what was deleted so.
         """
         header = self._header
         full = header.full
@@ -79,6 +91,7 @@ class HeldRows:
             None if full is None else full.id,
             taken,
             [self._held[key].ver for key in taken],
+            [self._told[key] for key in taken],
             [self._held[key].deleted for key in taken],
             [self._taken[key][0] for key in taken],
             [self._taken[key][1] for key in taken],
@@ -89,4 +102,4 @@ class HeldRows:
         if not full.last or table in FACTS or table == "E2":
             return []
         gone = await connection.fetch(_DROP, table, reporter, batch_id, full.id)
-        return [(row["key"], row["ver"], row["at"], msgspec.json.decode(row["data"])[0]) for row in gone]
+        return [(row["key"], row["told_ver"], row["at"], msgspec.json.decode(row["data"])[0]) for row in gone]

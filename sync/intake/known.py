@@ -119,5 +119,3 @@ class KnownHere:
 
 def _texts(data: Iterable[Mapping[str, Any]], name: str) -> list[str]:
     return sorted({value for one in data if isinstance(value := one.get(name), str) and "\x00" not in value})
-
-

@@ -56,7 +56,7 @@ async def relay(connection: Connection, header: Handed, rows: Sequence[Mapping[s
 
 def dropped(header: Handed, key: str, ver: int, at: str, data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the row that tells of an end which a complete set told of by leaving the key out."""
-    row: dict[str, Any] = {"n": 0, "key": key, "op": "delete", "ver": ver + 1, "at": at}
+    row: dict[str, Any] = {"n": 0, "key": key, "op": "delete", "ver": ver, "at": at}
     if header.table == "T9":
         context = {name: data[name] for name in ("enterprise_prefix", "identifier") if name in data}
         row["data"] = {**context, "operation_type": int(Operation.DELETE)}

@@ -11,7 +11,9 @@ from sync.state_rows import Wanted
 REPORTED: Final = "reported"
 """How the name of such a thing begins: `reported T11 P KEY`."""
 
-_ROUTES: Final = "SELECT key, data FROM intake_rows WHERE table_id = 'T7' AND reporter = $1 AND NOT deleted ORDER BY key"
+_ROUTES: Final = (
+    "SELECT key, data FROM intake_rows WHERE table_id = 'T7' AND reporter = $1 AND NOT deleted ORDER BY key"
+)
 _ONE: Final = "SELECT data FROM intake_rows WHERE table_id = 'T11' AND reporter = $1 AND key = $2 AND NOT deleted"
 _OF_BATCH: Final = "SELECT key FROM intake_rows WHERE batch_id = $1 AND table_id = 'T11' ORDER BY key"
 _PAGE: Final = """

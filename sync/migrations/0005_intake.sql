@@ -50,6 +50,7 @@ CREATE TABLE intake_rows (
     reporter text    COLLATE "C" NOT NULL,
     key      text    COLLATE "C" NOT NULL,
     ver      bigint  NOT NULL,
+    told_ver bigint  NOT NULL,
     deleted  boolean NOT NULL,
     at       text    NOT NULL,
     data     text    NOT NULL,
@@ -58,6 +59,8 @@ CREATE TABLE intake_rows (
     PRIMARY KEY (table_id, reporter, key)
 );
 COMMENT ON COLUMN intake_rows.data IS 'JSON array: the data of each part of a fact, of other rows one';
+COMMENT ON COLUMN intake_rows.told_ver IS
+    'the version under which the row was handed on: that of its reporter, unless this node had to tell of an end itself';
 COMMENT ON COLUMN intake_rows.batch_id IS 'the batch that told the row last';
 CREATE INDEX intake_rows_by_batch ON intake_rows (batch_id);
 

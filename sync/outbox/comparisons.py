@@ -46,7 +46,12 @@ class Wanted(NamedTuple):
 
 Question: TypeAlias = Callable[[Connection], Awaitable[list[Compared] | None]]
 
-_STATE_STREAM = "s.reporter = $1 AND s.table_id = ANY($2::text[]) AND s.halted_reason IS NULL"
+_STATE_STREAM = (
+    "s.reporter = $1 AND s.table_id = ANY($2::text[]) AND s.halted_reason IS NULL "
+    # Identifiers of an enterprise's own node are that node's to compare.
+    "AND NOT (s.table_id = 'T9' "
+    "AND EXISTS (SELECT FROM intake_rows i WHERE i.table_id = 'T9' AND i.reporter = s.scope))"
+)
 _QUIET = "NOT EXISTS (SELECT FROM report_batches b WHERE b.stream_id = s.stream_id AND b.state <> 'acknowledged')"
 
 

@@ -23,10 +23,13 @@ def test_a_measure_that_does_not_exist_is_refused_with_those_that_do() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_quick_run_measures_a_real_node_and_leaves_the_real_figures_alone(tmp_path: Path) -> None:
-    done = bench("--quick", "--folder", str(tmp_path), "--only", "memory", "--only", "bulk-import")
+    handle = ("handle-udp-cpu", "handle-tcp", "handle-create")
+    only = [option for name in ("memory", "bulk-import", *handle) for option in ("--only", name)]
+    done = bench("--quick", "--folder", str(tmp_path), *only)
     assert done.returncode == 0, done.stdout
     results = read_results(tmp_path / "work" / "quick.json").measures
-    assert set(results) == {"memory", "bulk-import"}
+    assert set(results) == {"memory", "bulk-import", *handle}
+    assert all((results[name].outcome.value or 0) > 0 for name in handle)
     assert 5 < (results["memory"].outcome.value or 0) < 500
     assert 0 < (results["bulk-import"].outcome.value or 0) < 5
     assert "not to be compared" in (tmp_path / "work" / "quick.html").read_text(encoding="utf-8")

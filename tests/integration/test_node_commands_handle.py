@@ -1,5 +1,6 @@
 """`idnode handle …` against a stand-in: what is sent, who proves it how, and what failures look like."""
 
+import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 
+from identifiers import sm2
 from identifiers.handle_wire.codes import MINT_SUFFIX, OVERWRITE
+from identifiers.handle_wire.keys import load_public_key, public_octets
 from identifiers.handle_wire.requests import AddValue, CreateHandle, DeleteHandle, HomePrefix, ModifyValue, RemoveValue
 from identifiers.octets import string
 from identifiers.values import Reference, Value
@@ -86,6 +89,15 @@ def test_a_private_key_proves_who_asks_in_each_form_of_its_file(
     if form == "closed PEM":
         arguments += ["--key-password-file", str(tmp_path / "password")]
     outcome = handle(server, "delete", "88.118.8/P", *arguments)
+    assert (outcome.code, outcome.out) == (0, "deleted 88.118.8/P\n")
+
+
+def test_an_sm2_key_proves_who_asks(server: StandInHandleServer, tmp_path: Path) -> None:
+    private = sm2.generate()
+    server.key = load_public_key(public_octets(private))
+    pem = base64.encodebytes(private.to_der())
+    (tmp_path / "key").write_bytes(b"-----BEGIN PRIVATE KEY-----\n" + pem + b"-----END PRIVATE KEY-----\n")
+    outcome = handle(server, "delete", "88.118.8/P", "--auth", WHO, "--key-file", str(tmp_path / "key"))
     assert (outcome.code, outcome.out) == (0, "deleted 88.118.8/P\n")
 
 

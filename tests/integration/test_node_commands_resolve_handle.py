@@ -52,9 +52,12 @@ def test_codes_come_from_standard_input_and_one_that_is_missing_ends_with_1(serv
     assert [json.loads(line)["outcome"] for line in outcome.out.splitlines()] == ["found", "absent"]
 
 
-def test_a_server_that_closes_after_each_answer_is_asked_on_fresh_connections(server: StandInHandleServer) -> None:
+def test_look_ups_share_a_connection_unless_the_server_closes_it_after_each_answer(server: StandInHandleServer) -> None:
+    assert ask(server, NAME, NAME, NAME).out == SHOWN * 3
+    assert server.connections == 1
     server.closes_after_answer = True
     assert ask(server, NAME, NAME, NAME).out == SHOWN * 3
+    assert server.connections == 1 + 3
 
 
 def test_lost_datagrams_are_sent_again(server: StandInHandleServer) -> None:

@@ -12,7 +12,7 @@ from node.feed_reports import FeedReports
 from sync import service
 from sync.state_feed import StateFeed
 from sync.tables.fields import check_row
-from tests.registered_node import REPORTER, SCOPE, register, template, whole_node
+from tests.registered_node import ITEMS, REPORTER, SCOPE, register, template, whole_node
 from tests.registry_api import Api, Client, running_api
 from tests.support import eventually
 from tests.sync_reporting import given_context
@@ -67,9 +67,7 @@ async def test_changes_and_snapshots_tell_the_rows_of_the_reports(api: Api, regi
     held = latest(rows)
     assert sorted(table for table, _ in held) == sorted(TABLES.split(","))
     assert held["T9", f"{SCOPE}/A"]["data"]["metadata_id"] == of_enterprise["handle"]
-    assert {row["table"]: check_row(row["table"], row["data"]) for row in held.values()} == dict.fromkeys(
-        TABLES.split(","), []
-    )
+    assert [problem for row in held.values() for problem in check_row(row["table"], row["data"])] == []
     taken = latest(await snapshot(api.admin))
     assert {key: row["data"] for key, row in taken.items()} == {key: row["data"] for key, row in held.items()}
 
@@ -101,10 +99,11 @@ async def test_enterprises_see_their_own_scope_and_nobody_elses_personal_data(ap
 
 async def test_a_mirror_is_not_told_what_only_the_owner_may_read(api: Api) -> None:
     await whole_node(api)
-    await template(api, "own", None, master_data={"product_name": "name", "product_type": "kind"})
+    items = [*ITEMS, {"index": 2001, "name": "产品型号", "type": "kind", "length_max": 50, "grade": 2}]
+    await template(api, "own", None, items=items, master_data={"product_name": "name", "product_type": "kind"})
     values = [
         {"index": 2000, "type": "name", "data": "泵"},
-        {"index": 3000, "type": "kind", "data": "secret", "permissions": "1100"},
+        {"index": 2001, "type": "kind", "data": "secret", "permissions": "1100"},
     ]
     reply = await api.admin("PUT", f"/api/v1/identifiers/{SCOPE}/A", {"values": values, "template": "own"})
     assert reply.status < 300, reply.body

@@ -36,7 +36,7 @@ class Probes:
         self.resolves: Mapping[str, Sequence[Probed]] = {"http://127.0.0.1:8080": [WELL, WELL, WELL]}
         self.of_routes: dict[tuple[str, str], RouteProbed] = {}
 
-    async def registration(self, now: datetime) -> Sequence[Probed]:
+    async def registration(self, now: datetime) -> Sequence[Probed]:  # noqa: ARG002 - as the prober's
         return self.registers
 
     async def resolution(self) -> Mapping[str, Sequence[Probed]]:
@@ -48,7 +48,10 @@ class Probes:
     def lag_s(self) -> float | None:
         return 0.25
 
-    async def routes(self, routes: Mapping[str, Sequence[Address]]) -> Mapping[tuple[str, str], RouteProbed]:
+    async def routes(
+        self,
+        routes: Mapping[str, Sequence[Address]],  # noqa: ARG002 - as the prober's
+    ) -> Mapping[tuple[str, str], RouteProbed]:
         return self.of_routes
 
 
@@ -62,7 +65,7 @@ class Run:
         self.start(dsn)
 
     def start(self, dsn: str) -> None:
-        """Start it, or start it again as after a kill."""
+        """Start it."""
         holds = Holds(timedelta(seconds=30), timedelta(seconds=60))
         self.spool = EventSpool(self.directory / "events")
         self.database = Database(dsn)
@@ -76,6 +79,11 @@ class Run:
             MonitorMetrics(CollectorRegistry()),
             lambda: self.now,
         )
+
+    async def start_again(self, dsn: str) -> None:
+        """Start it anew from what is on the disk, as after a kill."""
+        await self.database.close()
+        self.start(dsn)
 
     async def pass_(self, seconds: int) -> None:
         """Let rounds be made every ten seconds."""
@@ -137,7 +145,7 @@ async def test_events_wait_for_the_database_and_keep_their_numbers(registry_data
     numbers = {item.event_no for item in run.spool.pending if isinstance(item, node_events.Event)}
     assert {event.condition for event in run.spool.open_events.values()} == {"database", "resolution http://a"}
     # As after a kill: a new process goes on with what the file says, and the database is back.
-    run.start(registry_database)
+    await run.start_again(registry_database)
     run.probes.resolves = {"http://b": [WELL] * 3}
     await run.pass_(70)
     await run.pass_(10)
@@ -153,7 +161,7 @@ async def test_events_are_entered_once_and_a_lost_file_is_made_up_for(registry_d
     run.probes.registers = [FAILED] * 3
     await run.pass_(40)
     (tmp_path / "events").unlink()
-    run.start(registry_database)
+    await run.start_again(registry_database)
     await run.pass_(50)
     assert [row[2] for row in await rows(registry_database, EVENTS)] == ["registration"]
     run.probes.registers = [WELL] * 3
@@ -167,7 +175,7 @@ async def test_time_without_rounds_is_a_stretch_of_its_own(registry_database: st
     run = Run(tmp_path, registry_database)
     await run.pass_(30)
     run.now += timedelta(hours=1)
-    run.start(registry_database)
+    await run.start_again(registry_database)
     await run.pass_(20)
     last, first = START + timedelta(seconds=20), START + timedelta(hours=1, seconds=30)
     assert await rows(registry_database, OUTAGES) == [("unmeasured", last, first)]

@@ -10,6 +10,7 @@ from node.client.errors import ClientError
 from node.commands.run import Exit
 from node.errors import NodeError
 from sync import commands as sync_commands
+from sync.escrow.errors import EscrowError
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "errors.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| (?P<commands>`[a-z`, -]+) \| (?P<code>\d+) \|", re.MULTILINE)
@@ -35,6 +36,12 @@ def client_errors(of: type[ClientError] = ClientError) -> Iterator[int]:
         yield from client_errors(one)
 
 
+def escrow_errors(of: type[EscrowError] = EscrowError) -> Iterator[int]:
+    yield of.exit_code
+    for one in of.__subclasses__():
+        yield from escrow_errors(one)
+
+
 def constants(of: object) -> set[int]:
     return {value for name, value in vars(of).items() if name.startswith("EXIT_") and isinstance(value, int)}
 
@@ -47,6 +54,7 @@ def test_every_exit_code_is_documented_and_no_other_is() -> None:
         "import": of_all_clients | {Exit.SOME_REJECTED},
         **dict.fromkeys(("export", "resolve", "status", "prefix", "handle"), of_all_clients),
         **dict.fromkeys(("sync", "top-node"), {Exit.DONE} | constants(sync_commands)),
+        "escrow": {Exit.DONE, *escrow_errors()},
         "loadtest": {Exit.DONE, Exit.USAGE} | constants(loadtest_command),
     }
 

@@ -24,7 +24,7 @@ BATCH = re.search(r"```\n(\{\"profile\".*?)```", DOCUMENT, re.DOTALL)
 SIGNED = re.search(r"```\n(\"@method\".*?)\n```", DOCUMENT, re.DOTALL)
 DIGESTS = re.search(r"```json\n(\{\"table\": \"T9\".*?)```", DOCUMENT, re.DOTALL)
 ROW = re.compile(r"^\| `(?P<name>\w+)` \| .+ \| (?P<mark>[RCO]) \|$", re.MULTILINE)
-SOURCES = "sync/top_node"
+SOURCES = ("sync/top_node", "sync/collecting", "sync/intake")
 OF_ITS_OWN_PAGES = {"forbidden", "internal", "unknown_identifier"}
 """Problems of what the simulator offers beside the profile."""
 
@@ -80,7 +80,8 @@ def test_every_member_of_a_composite_value_and_every_code_stands_there() -> None
 
 
 def test_every_path_problem_rejection_directive_and_limit_stands_there() -> None:
-    source = "\n".join(path.read_text(encoding="utf-8") for path in Path(__file__).parents[2].glob(f"{SOURCES}/*.py"))
+    paths = [path for folder in SOURCES for path in (Path(__file__).parents[2] / folder).glob("*.py")]
+    source = "\n".join(path.read_text(encoding="utf-8") for path in paths)
     for path in set(re.findall(r'"(/v1/[a-z-]+)', source)):
         assert f"{{base}}{path}" in DOCUMENT, path
     for code in set(re.findall(r'Problem\(\s*\d{3}, "([a-z_]+)"', source)) - OF_ITS_OWN_PAGES:

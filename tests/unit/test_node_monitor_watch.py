@@ -25,7 +25,7 @@ WELL, FAILED, UNKNOWN = Probed(is_well=True), Probed(is_well=False, cause="503")
         ([FAILED, WELL, WELL], 100, True),
     ],
 )
-def test_a_round_fails_from_the_set_share_on(probed: list[Probed], percent: int, is_well: bool | None) -> None:
+def test_a_round_fails_from_the_set_share_on(probed: list[Probed], percent: int, *, is_well: bool | None) -> None:
     assert judged(probed, percent).is_well is is_well
 
 

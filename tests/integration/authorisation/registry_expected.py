@@ -139,6 +139,7 @@ GET    /api/v1/sync/streams                                +-+ ---- ---- -
 GET    /api/v1/sync/batches                                +-+ ---- ---- -
 GET    /api/v1/sync/open-rows                              +-+ ---- ---- -
 GET    /api/v1/sync/directives                             +-+ ---- ---- -
+GET    /api/v1/escrow/deposits                             +-+ ---- ---- -
 
 GET    /api/v1/monitor/metrics                             +-+ ---- ---- -
 GET    /api/v1/monitor/events                              +-+ ---- ---- -

@@ -482,7 +482,7 @@ async def recover_event(world: World, _: Caller) -> Sample:
     return Sample(f"{API}/events/{entered.json['event_no']}:recover", {})
 
 
-SYNC = ("/sync/status", "/sync/streams", "/sync/batches", "/sync/open-rows", "/sync/directives")
+SYNC = ("/sync/status", "/sync/streams", "/sync/batches", "/sync/open-rows", "/sync/directives", "/escrow/deposits")
 
 
 async def _operator(world: World) -> dict[str, Any]:

@@ -1,0 +1,249 @@
+"""Enterprises' own nodes report to this node: who may, what is taken, and how it reaches the national node."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from node.feed_reports import FeedReports
+from node.intake import PATH, collector
+from sync import service
+from sync.body import decompress, rows_of
+from sync.context import Context
+from sync.full_sets import send_full
+from sync.intake import onward
+from sync.rehearsal import on_the_link, on_the_rows
+from sync.rehearsal.reporter import Reporter
+from sync.rehearsal.rows import abnormal, application, enterprise_route, identifier, performance, statistics, template
+from sync.rehearsal.run import try_clauses
+from sync.self_run import hand_on
+from sync.signing_keys import PrivateKey, generate
+from sync.state_feed import StateFeed
+from tests.registered_node import REPORTER, SCOPE, whole_node
+from tests.registry_api import Api, running_api
+from tests.sync_reporting import given_context
+
+TEMPLATE = f"{SCOPE}/TPL-1"
+DAY = "2024-05-06"
+ABNORMAL = abnormal(SCOPE, "")
+
+
+class OwnNode(Reporter):
+    """An enterprise's own node, which reports of its own prefix."""
+
+    @property
+    def enterprise(self) -> str:
+        return self.prefix
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A node with one enterprise that has a node of its own, and that node's key."""
+
+    api: Api
+    key: PrivateKey
+    context: Context
+
+    def reporter(self, prefix: str = SCOPE, key: PrivateKey | None = None) -> Reporter:
+        return OwnNode(self.api.session, f"http://registry{PATH}", prefix, key=key or self.key, day=DAY)
+
+    async def queued(self, table: str) -> list[Any]:
+        """Return the rows queued for the national node that were not looked at before."""
+        rows = await self.context.pool.fetch(
+            "UPDATE report_batches b SET row_lines = NULL FROM report_streams s, report_batches o "
+            "WHERE s.stream_id = b.stream_id AND o.batch_id = b.batch_id AND s.table_id = $1 "
+            "AND b.row_lines IS NOT NULL RETURNING b.first_row, o.row_lines",
+            table,
+        )
+        return [row for _, lines in sorted(map(tuple, rows)) for row in rows_of(decompress(lines))]
+
+    async def follow(self) -> None:
+        feed = StateFeed(self.context)
+        while (await feed.step()).read:
+            pass
+
+
+async def route(api: Api, prefix: str) -> None:
+    body = {"addresses": [{"ip": "198.51.100.7", "tcp_port": 2641}]}
+    reply = await api.admin("PUT", f"/api/v1/prefixes/{prefix}/route", body)
+    assert reply.status < 300, reply.body
+
+
+async def register_key(api: Api, key: PrivateKey, **more: Any) -> None:
+    prefix, _, label = key.key_id.partition("#")
+    body = {"public_key": key.public().pem(), **more}
+    reply = await api.admin("PUT", f"/api/v1/prefixes/{prefix}/report-keys/{label}", body)
+    assert reply.status == 201, reply.body
+
+
+async def tell(reporter: Reporter, table: str, rows: list[Any], **more: Any) -> None:
+    taken = await reporter.tell(table, rows, **more)
+    assert (taken.status, taken.value.get("rows_rejected")) == (200, 0), taken.value
+
+
+async def tell_templates(reporter: Reporter) -> None:
+    rows = [
+        {"enterprise_prefix": SCOPE, **template(f"{SCOPE}/TPL-{number}", object_type=kind)}
+        for number, kind in ((1, 2), (2, 1))
+    ]
+    await tell(reporter, "T11", rows)
+
+
+@pytest.fixture
+async def scene(registry_database: str, tmp_path: Path) -> AsyncIterator[Scene]:
+    await service.prepare(registry_database)
+    beside = {PATH: lambda context: collector(context, REPORTER)}
+    feed = FeedReports(REPORTER)
+    async with (
+        running_api(registry_database, tmp_path, national_link=False, beside=beside, reports=feed) as api,
+        given_context(registry_database) as context,
+    ):
+        await whole_node(api)
+        await route(api, SCOPE)
+        key = generate(f"{SCOPE}#a")
+        await register_key(api, key)
+        yield Scene(api, key, context)
+
+
+async def test_clauses_of_the_contract_hold_at_the_intake(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sync.intake.gate.BATCHES_PER_S", 1_000)
+    reporter = scene.reporter()
+    await tell_templates(reporter)
+    await tell(reporter, "T7", [enterprise_route(SCOPE)])
+    await tell(reporter, "T8", [{**statistics(SCOPE, DAY), "x_measured_by": "node"}])
+    about_others = ("capabilities name", "rows of an enterprise", "a route that another")
+    clauses = [
+        one
+        for one in (*on_the_link.CLAUSES, *on_the_rows.CLAUSES)
+        if not one.title.startswith(about_others) and "digests" not in one.title
+    ]
+    results = await try_clauses(reporter, lambda _: None, tuple(clauses))
+    assert [one for one in results if one.outcome == "fail"] == []
+    assert sum(one.outcome == "pass" for one in results) >= 28
+
+
+async def test_only_a_registered_key_of_a_prefix_answered_elsewhere_may_report(scene: Scene) -> None:
+    api, about = scene.api, "/v1/capabilities"
+    assert (await scene.reporter().ask("GET", about)).value["tables"].keys() == {
+        "T7", "T8", "T9", "T10", "T11", "M2", "E2",
+    }  # fmt: skip
+    # Another enterprise's key, and one's own key for another's prefix.
+    other = generate("88.118.2#a")
+    await api.prefix("88.118.2", "Valves")
+    await register_key(api, other)
+    assert (await scene.reporter(SCOPE, other).ask("GET", about)).code == "key_unknown"
+    assert (await scene.reporter("88.118.2").ask("GET", about)).code == "key_unknown"
+    # A prefix that is hosted here tells nothing of itself.
+    assert str(await scene.reporter("88.118.2", other).ask("GET", about)) == "403 forbidden_scope"
+    await route(api, "88.118.2")
+    assert (await scene.reporter("88.118.2", other).ask("GET", about)).status == 200
+    # Scopes and tables that are not the reporter's.
+    foreign = enterprise_route("88.118.2")
+    assert str(await scene.reporter().tell("T7", [foreign], scope="88.118.2")) == "403 forbidden_scope"
+    assert str(await scene.reporter().tell("T6", [], scope=SCOPE)) == "404 unknown_table"
+    assert (await scene.reporter().tell("T7", [foreign])).value["rejections"][0]["code"] == "forbidden"
+    # A key that has ended, or was revoked.
+    ended = generate(f"{SCOPE}#old")
+    await register_key(api, ended, not_after=(datetime.now(UTC) - timedelta(days=1)).isoformat())
+    assert (await scene.reporter(SCOPE, ended).ask("GET", about)).code == "key_unknown"
+    reply = await api.admin("DELETE", f"/api/v1/prefixes/{SCOPE}/report-keys/a")
+    assert reply.json["revoked_at"]
+    assert (await scene.reporter().ask("GET", about)).code == "key_unknown"
+
+
+async def test_keys_are_checked_recorded_and_never_replaced(scene: Scene) -> None:
+    path = f"/api/v1/prefixes/{SCOPE}/report-keys"
+    (shown,) = (await scene.api.admin("GET", path)).json["items"]
+    assert (shown["key_id"], shown["algorithm"]) == (scene.key.key_id, "ed25519")
+    again = await scene.api.admin("PUT", f"{path}/a", {"public_key": generate(f"{SCOPE}#a").public().pem()})
+    assert (again.status, again.json["code"]) == (409, "report_key_exists")
+    for label, pem in (("b", "no key"), ("b", scene.key.pem()), ("%20", scene.key.public().pem())):
+        reply = await scene.api.admin("PUT", f"{path}/{label}", {"public_key": pem})
+        assert (reply.status, reply.json["code"]) == (422, "bad_report_key")
+    unknown = await scene.api.admin("DELETE", f"{path}/nobody")
+    assert (unknown.status, unknown.json["code"]) == (404, "unknown_report_key")
+    rows = await scene.context.pool.fetch("SELECT object FROM audit_log WHERE object LIKE 'report_key %'")
+    assert [row["object"] for row in rows] == [f"report_key {scene.key.key_id}"]
+
+
+async def test_what_an_enterprise_tells_reaches_the_national_node_once(scene: Scene) -> None:
+    reporter = scene.reporter()
+    await scene.follow()
+    await scene.queued("T7")
+    await tell_templates(reporter)
+    row = reporter.row("T9", identifier(SCOPE, "A", TEMPLATE), ver=7)
+    batch_id, content = reporter.batch("T9", SCOPE, 1, [row])
+    first = await reporter.put(batch_id, content)
+    assert (await reporter.put(batch_id, content)).value == first.value
+    reporter.sequences["T9", SCOPE] = 1
+    await tell(reporter, "T7", [enterprise_route(SCOPE)])
+    await tell(reporter, "T10", [{"enterprise_prefix": SCOPE, **application("app-1", "2024-05")}])
+    await tell(reporter, "E2", [{**ABNORMAL, "event_no": (number := reporter.event_no(SCOPE))}])
+    await scene.follow()
+    while await onward.hand_on(scene.context):
+        pass
+    (told,) = await scene.queued("T9")
+    assert (told.key, told.op, told.ver) == (f"{SCOPE}/A", "upsert", 7)
+    assert msgspec.json.decode(told.data) == row["data"]
+    assert [one.key for one in await scene.queued("T11")] == [f"{SCOPE}/TPL-1", f"{SCOPE}/TPL-2"]
+    routes = {(one.key.rpartition("|")[2], one.op) for one in await scene.queued("T7")}
+    assert routes == {("192.0.2.17", "upsert"), ("198.51.100.7", "delete")}
+    assert [one.key for one in (*await scene.queued("T10"), *await scene.queued("E2"))] == ["app-1", number]
+    assert await onward.hand_on(scene.context) == 0
+
+    # A complete set that leaves the identifier out ends it, there too, under the next version.
+    full = {"id": "00000000-0000-4000-8000-000000000001", "part": 1, "last": True}
+    await tell(reporter, "T9", [], mode="full", full=full)
+    await onward.hand_on(scene.context)
+    (ended,) = await scene.queued("T9")
+    assert (ended.op, ended.ver, msgspec.json.decode(ended.data)["operation_type"]) == ("delete", 8, 2)
+
+
+async def test_days_figures_are_handed_on_as_the_enterprise_told_them(scene: Scene) -> None:
+    reporter = scene.reporter()
+    fact = {**statistics(SCOPE, DAY), "x_measured_by": "enterprise", "parts": 2}
+    halves = [
+        {**fact, "part": part, "sources": [{"ip": f"192.0.2.{part}", "count": count}]}
+        for part, count in ((1, 3), (2, 2))
+    ]
+    rows = [reporter.row("T8", one, n, ver=1) for n, one in enumerate(halves, start=1)]
+    await tell(reporter, "T8", rows[:1])
+    assert await hand_on(scene.context) == 0  # the other half is still to come
+    await tell(reporter, "T8", [{**rows[1], "n": 1}])
+    await tell(reporter, "M2", [performance(SCOPE, DAY)])
+    await hand_on(scene.context)
+    assert [msgspec.json.decode(one.data) for one in await scene.queued("T8")] == halves
+    (told,) = await scene.queued("M2")
+    assert msgspec.json.decode(told.data)["stat_date"] == date.fromisoformat(DAY).isoformat()
+
+
+async def test_full_sets_and_the_feed_tell_what_enterprises_told(scene: Scene) -> None:
+    reporter = scene.reporter()
+    await tell_templates(reporter)
+    await tell(reporter, "T9", [identifier(SCOPE, name, TEMPLATE) for name in ("A", "B", "C")])
+    await tell(reporter, "T9", [identifier(SCOPE, "B", TEMPLATE, operation=2)])
+    await onward.hand_on(scene.context)
+    await scene.queued("T9")
+    async with scene.context.pool.acquire() as connection, connection.transaction():
+        assert await send_full(connection, scene.context, "T9", SCOPE) == 2
+    assert [one.key for one in await scene.queued("T9")] == [f"{SCOPE}/A", f"{SCOPE}/C"]
+
+    async def keys(client: Any) -> list[tuple[str, str, str]]:
+        path = "/api/v1/changes?after=oldest&tables=T9,T11&limit=5000"
+        reply = await client("GET", path, headers={"Accept-Encoding": "identity"})
+        return [(row["table"], row["key"].rpartition("/")[2], row["op"]) for row in reply.lines[1:]]
+
+    told = await keys(scene.api.admin)
+    assert told == [
+        ("T11", "TPL-1", "upsert"),
+        ("T11", "TPL-2", "upsert"),
+        ("T9", "A", "upsert"),
+        ("T9", "C", "upsert"),
+        ("T9", "B", "delete"),
+    ]
+    # The enterprise meant its rows for the national node; what of them is public, they do not say.
+    assert {table for table, _, _ in await keys(await scene.api.holder("reader"))} == {"T11"}
