@@ -5,15 +5,16 @@ import logging
 import resource
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from msgspec.structs import replace
 
 from node.addresses import HostPort
 from node.claim import claimed
+from node.errors import AddressError
 from node.listening import reserved
 from node.paths import DataPaths
-from node.settings import Settings
+from node.settings import Handle, Settings
 from node.supervisor import Supervisor
 
 _log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ async def serve(settings: Settings, say: Callable[[str], None]) -> None:
         try:
             with (
                 reserved(settings.http.address) as address,
-                reserved(settings.handle.address, "--handle", datagrams=True) as handle,
+                handle_reserved(settings.handle.address) as handle,
                 _with_tls_reserved(settings) as settings_in_use,
             ):
                 _log.info("the node starts in %s", paths.data_dir)
@@ -47,6 +48,23 @@ async def serve(settings: Settings, say: Callable[[str], None]) -> None:
                 await node.run(stop)
         finally:
             paths.clear_run()
+
+
+@contextmanager
+def handle_reserved(address: HostPort) -> Iterator[HostPort]:
+    """Hold the address of the Handle protocol. Raises `AddressError`.
+
+    A second node on a host, of which nobody said where it is to listen, takes any free port.
+    """
+    with ExitStack() as held:
+        try:
+            found = held.enter_context(reserved(address, "--handle", datagrams=True))
+        except AddressError:
+            if address != Handle().address:
+                raise
+            found = held.enter_context(reserved(address.with_port(0), "--handle", datagrams=True))
+            _log.warning("%s is taken, so the Handle protocol is spoken on %s; choose with --handle", address, found)
+        yield found
 
 
 @contextmanager

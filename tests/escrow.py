@@ -51,6 +51,9 @@ class Desk:
         now = given.pop("now")
         return await Depositor(self.settings, now, **given).deposit(REPORTER, kind)
 
+    def keep_token(self, token: str) -> None:
+        (self.base / "token").write_text(token)
+
     async def restore(self, dsn: str, paths: list[Path] | None = None, *, own: bool = False) -> Restored:
         """Restore what arrived, with the platform's key, or the node's own copies with its own."""
         work = self.base / "restoring"
@@ -61,7 +64,7 @@ class Desk:
             key=self.own if own else self.platform,
             signer=self.own.public,
             work=work,
-            keep_token=lambda token: (self.base / "token").write_text(token) and None,
+            keep_token=self.keep_token,
         )
 
 

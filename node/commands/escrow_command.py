@@ -2,12 +2,13 @@
 
 import asyncio
 import os
+import sys
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar, cast
+from typing import Annotated, Any, Final, TypeVar
 
 import asyncpg
 import orjson
@@ -27,12 +28,11 @@ from node.settings import Settings
 from sync.escrow import keys, log, verifying
 from sync.escrow.depositing import Depositor
 from sync.escrow.errors import ConfigurationUnusable, DatabaseFailed, EscrowError, NoEntry
+from sync.escrow.restoring import Restored
 from sync.escrow.restoring import restore as restore_from
-from sync.escrow.shape import Kind
 
 T = TypeVar("T")
 
-EXIT_UNKNOWN: Final = 255
 EXIT_CODES: Final = """Exit codes:
 
 0 done ·
@@ -104,10 +104,9 @@ def deposit(
     if not wanted:
         raise _failure(NoEntry("escrow.prefixes names no prefix to make a deposit for"))
     log_lines.set_up("escrow", level=settings.log.level, form=settings.log.format)
-    chosen = cast("Kind | None", kind.value if kind else None)
     depositor = Depositor(escrow, lambda: datetime.now(UTC))
     for one in wanted:
-        handed = _run(depositor.deposit(one, chosen))
+        handed = _run(depositor.deposit(one, kind.value if kind else None))
         manifest = handed.package.manifest
         rows = sum(manifest.rows.values()) + sum(manifest.deletes.values())
         typer.echo(
@@ -188,7 +187,7 @@ def restore(
     typer.echo("passwords and tokens are in no deposit: every user needs a new password, every application a new token")
 
 
-async def _restore(settings: Settings, files: list[Path], key: sm2.PrivateKey, signer: sm2.PublicKey) -> Any:
+async def _restore(settings: Settings, files: list[Path], key: sm2.PrivateKey, signer: sm2.PublicKey) -> Restored:
     paths = DataPaths(settings.data_dir)
     try:
         paths.create()
@@ -245,12 +244,19 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     return _ending(lambda: asyncio.run(work))
 
 
-def _ending(work: Any) -> Any:
+def _ending(work: Callable[[], T]) -> T:
     """Do something, and leave the program with a clear line and the exit code of what failed."""
     try:
         return work()
     except EscrowError as error:
         raise _failure(error) from error
+    except (NodeError, typer.Exit):
+        raise
+    except Exception as error:  # the last resort: exit code 1 would say something else
+        if sys.flags.dev_mode:
+            raise
+        text = f"unexpected {type(error).__name__}: {error}; set PYTHONDEVMODE=1 to see where"
+        raise _failure(EscrowError(text)) from error
 
 
 def _failure(error: EscrowError) -> typer.Exit:

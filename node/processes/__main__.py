@@ -1,4 +1,4 @@
-"""Runs one child process: `python -m node.processes registry|follower|worker|sync|monitor`, started by the supervisor."""
+"""Runs one child process: `python -m node.processes registry|follower|worker|…`, started by the supervisor."""
 
 import gc
 import logging

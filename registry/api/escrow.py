@@ -46,4 +46,5 @@ async def deposits(call: Call) -> Answer:
 
 
 def _run(row: dict[str, Any]) -> DepositRun:
-    return DepositRun(**{name: instant(one) if isinstance(one, datetime) else one for name, one in row.items()})
+    told = {name: instant(one) if isinstance(one, datetime) else one for name, one in row.items()}
+    return msgspec.convert(told, DepositRun)

@@ -8,7 +8,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path, PurePosixPath
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import asyncssh
 
@@ -17,8 +17,10 @@ from sync.escrow.settings import EscrowSettings
 from sync.key_files import read_secret
 from sync.signing_keys import KeyUnusable
 
-TRIES: Final = 3
+T = TypeVar("T")
+
 BACK_OFF_S: Final = (2.0, 10.0)
+"""The waits between the three tries for a file."""
 BLOCK_OCTETS: Final = 1_048_576
 STEP_TIMEOUT_S: Final = 60.0
 CONNECT_TIMEOUT_S: Final = 15.0
@@ -113,7 +115,7 @@ class SftpTarget:
             await connection.wait_closed()
 
     async def _send(self, client: asyncssh.SFTPClient, file: Path) -> None:
-        octets = file.stat().st_size
+        octets = (await asyncio.to_thread(file.stat)).st_size
         place, part = str(self._path / file.name), str(self._path / f".{file.name}.part")
         if await self._timed(_size(client, place)) == octets:
             return
@@ -132,7 +134,7 @@ class SftpTarget:
         except asyncssh.SFTPOpUnsupported:
             await self._timed(client.rename(part, place))
 
-    async def _timed(self, step: Awaitable[object]) -> object:
+    async def _timed(self, step: Awaitable[T]) -> T:
         async with asyncio.timeout(STEP_TIMEOUT_S):
             return await step
 

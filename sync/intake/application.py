@@ -55,13 +55,13 @@ class Intake:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        request[KEY_ID] = await self._gate.admit(request)
         if self._free.locked():
             raise Problem(503, "unavailable", "too much comes in at once", headers={"Retry-After": "1"})
         async with self._free:
-            presented, key = await self._gate.admit(request)
             content = await _content(request)
-            await self._gate.check(request, content, presented, key)
-            request[CONTENT], request[KEY_ID] = content, key.key_id
+            await self._gate.check_content(request, content)
+            request[CONTENT] = content
             return await handler(request)
 
     async def _capabilities(self, _: web.Request) -> web.Response:

@@ -14,12 +14,13 @@ from typing import Final
 from aiohttp import web
 
 from registry.tables import prefixes, report_keys
+from registry.tables.prefixes import Prefix
 from registry.tables.report_keys import ReportKey
 from sync.batch import PROFILE
 from sync.calendar_time import instant
 from sync.collecting.problems import Problem
 from sync.database import Pool, connected
-from sync.signing import Message, Nonces, Presented, SignatureRefused, check_request, read_signature
+from sync.signing import Message, Nonces, SignatureRefused, check_content, check_request, read_signature
 from sync.signing_keys import PublicKey, read_public
 
 BATCHES_PER_S: Final = 50
@@ -40,38 +41,30 @@ class Gate:
         self._nonces = Nonces()
         self._recent: dict[str, deque[float]] = {}
 
-    async def admit(self, request: web.Request) -> tuple[Presented, PublicKey]:
-        """Check what can be checked before the content is read; raises Problem."""
+    async def admit(self, request: web.Request) -> str:
+        """Return the id of the key that signed a request; its content is not looked at. Raises Problem."""
         reporter = request.headers.get("Idn-Reporter", "")
         if request.headers.get("Idn-Profile") != PROFILE or not reporter:
             raise Problem(400, "malformed", f"Idn-Profile must be {PROFILE}, Idn-Reporter the reporter's prefix")
+        message = _message(request)
         try:
-            presented = read_signature(_lower(request))
+            presented = read_signature(message.headers)
+            async with connected(self._pool) as connection:
+                stored = await report_keys.by_id(connection, presented.key_id)
+                prefix = await prefixes.by_prefix(connection, reporter) if stored is not None else None
+            key = None if stored is None or stored.revoked_at is not None else _public(stored)
+            # Verifying an SM2 signature takes its time.
+            await asyncio.to_thread(check_request, presented, key, message, None, now=self._now(), nonces=self._nonces)
         except SignatureRefused as error:
             raise self._refused(error) from error
-        async with connected(self._pool) as connection:
-            stored = await report_keys.by_id(connection, presented.key_id)
-            prefix = await prefixes.by_prefix(connection, reporter) if stored is not None else None
-        if stored is None or stored.revoked_at is not None:
-            raise self._refused(SignatureRefused("key_unknown", f"no key {presented.key_id} is valid now"))
-        if stored.prefix == reporter and (
-            prefix is None
-            or not reporter.startswith(f"{self._node}.")
-            or prefix.hosting != "routed"
-            or prefix.state not in REPORTING
-        ):
+        if not self._may_report(prefix):
             raise Problem(403, "forbidden_scope", f"{reporter} is not answered by a node of its own")
-        return presented, _public(stored)
+        return presented.key_id
 
-    async def check(self, request: web.Request, content: bytes, presented: Presented, key: PublicKey) -> None:
-        """Raise Problem unless the request was signed just now, once, by the holder of the key."""
-        uri = f"{request.headers.get(SCHEME, request.scheme)}://{request.host}{request.raw_path}"
-        message = Message(request.method, uri, _lower(request))
+    async def check_content(self, request: web.Request, content: bytes) -> None:
+        """Raise Problem unless the content is the one that was signed."""
         try:
-            # Verifying an SM2 signature and hashing a large body both take their time.
-            await asyncio.to_thread(
-                check_request, presented, key, message, content, now=self._now(), nonces=self._nonces
-            )
+            await asyncio.to_thread(check_content, _message(request), content)
         except SignatureRefused as error:
             raise self._refused(error) from error
 
@@ -89,12 +82,22 @@ class Gate:
             )
         recent.append(at)
 
+    def _may_report(self, prefix: Prefix | None) -> bool:
+        return (
+            prefix is not None
+            and prefix.prefix.startswith(f"{self._node}.")
+            and prefix.hosting == "routed"
+            and prefix.state in REPORTING
+        )
+
     def _refused(self, error: SignatureRefused) -> Problem:
         return Problem(401, error.code, str(error), more={"server_time": instant(self._now())})
 
 
-def _lower(request: web.Request) -> dict[str, str]:
-    return {name.lower(): value for name, value in request.headers.items()}
+def _message(request: web.Request) -> Message:
+    """Return what was signed of a request, as the client sees it."""
+    uri = f"{request.headers.get(SCHEME, request.scheme)}://{request.host}{request.raw_path}"
+    return Message(request.method, uri, {name.lower(): value for name, value in request.headers.items()})
 
 
 @lru_cache(maxsize=1_024)

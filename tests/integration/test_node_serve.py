@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,6 +21,9 @@ from identifiers.handle_wire.message import decode_message
 from identifiers.handle_wire.requests import GetSiteInfo
 from identifiers.handle_wire.signing import is_signed_by
 from identifiers.hs_site import parse_site
+from node.errors import AddressError
+from node.serve import handle_reserved
+from node.settings import Handle
 from tests.integration.handle_worker import Datagrams, Stream, request
 from tests.support import NodeProcess, eventually, is_running
 
@@ -233,3 +237,16 @@ async def test_a_node_on_a_named_database_runs_no_postgres_of_its_own(tmp_path: 
         assert "postgres" not in node.pids
         assert await status_of(node.url, "/api/v1/prefixes", node.authorization) == 200
     assert not (tmp_path / "data" / "postgres").exists()
+
+
+def test_a_second_node_takes_a_free_port_for_handle_unless_told_one() -> None:
+    usual = Handle().address
+    with ExitStack() as held:
+        with suppress(OSError):  # another node of this host may have it
+            held.enter_context(socket.create_server((usual.host, usual.port)))
+        other = held.enter_context(handle_reserved(usual))
+        assert other.port not in (0, usual.port)
+        taken = held.enter_context(socket.create_server((usual.host, 0)))
+        asked = other.with_port(taken.getsockname()[1])
+        with pytest.raises(AddressError), handle_reserved(asked):
+            pass

@@ -1,7 +1,7 @@
 """Deposits by SFTP: the server is known by its key, and an upload goes on where it was cut."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -37,7 +37,7 @@ class Files(asyncssh.SFTPServer):
     written: list[tuple[int, int]]
     room: list[int]
 
-    def write(self, file_obj: object, offset: int, data: bytes) -> int:
+    def write(self, file_obj: object, offset: int, data: bytes) -> int | Awaitable[int]:
         if self.room[0] < len(data):
             self.channel.get_connection().abort()
             raise asyncssh.SFTPConnectionLost("cut")

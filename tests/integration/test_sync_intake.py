@@ -17,12 +17,13 @@ from sync.context import Context
 from sync.full_sets import send_full
 from sync.intake import onward
 from sync.rehearsal import on_the_link, on_the_rows
-from sync.rehearsal.reporter import Reporter
+from sync.rehearsal.reporter import Reporter, packed
 from sync.rehearsal.rows import abnormal, application, enterprise_route, identifier, performance, statistics, template
 from sync.rehearsal.run import try_clauses
 from sync.self_run import hand_on
 from sync.signing_keys import PrivateKey, generate
 from sync.state_feed import StateFeed
+from tests.integration.running_worker import fill, running
 from tests.registered_node import REPORTER, SCOPE, whole_node
 from tests.registry_api import Api, running_api
 from tests.sync_reporting import given_context
@@ -153,6 +154,18 @@ async def test_only_a_registered_key_of_a_prefix_answered_elsewhere_may_report(s
     reply = await api.admin("DELETE", f"/api/v1/prefixes/{SCOPE}/report-keys/a")
     assert reply.json["revoked_at"]
     assert (await scene.reporter().ask("GET", about)).code == "key_unknown"
+
+
+async def test_a_signature_covers_the_address_that_the_reporter_sees(scene: Scene, tmp_path: Path) -> None:
+    fill(tmp_path / "replica", []).close()
+    async with running(tmp_path, registry_socket=scene.api.socket) as worker:
+        reporter = OwnNode(worker.session, f"http://127.0.0.1:{worker.port}{PATH}", SCOPE, key=scene.key, day=DAY)
+        batch_id, content = reporter.batch("T7", SCOPE, 1, [enterprise_route(SCOPE)])
+        taken = await reporter.put(batch_id, packed(content), headers={"Content-Encoding": "gzip"})
+        assert (taken.status, taken.value["status"]) == (200, "accepted")
+        elsewhere = {"Host": "other.example.com"}
+        assert (await reporter.ask("GET", "/v1/streams", headers=elsewhere)).code == "signature_invalid"
+        assert [one["table"] for one in (await reporter.ask("GET", "/v1/streams")).value["streams"]] == ["T7"]
 
 
 async def test_keys_are_checked_recorded_and_never_replaced(scene: Scene) -> None:

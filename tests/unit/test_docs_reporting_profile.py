@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from sync.batch import Limits
+from sync.collecting.batch_check import read_batch
 from sync.signing import Message, request_components, signature_base
 from sync.tables import composites, fields
 from sync.tables.field_kinds import Code, Field, Many, Record
 from sync.top_node import monthly
-from sync.collecting.batch_check import read_batch
 from sync.top_node.directives import KINDS
 from sync.top_node.faults import FaultSource, parse_faults
 from sync.top_node.store import Store
