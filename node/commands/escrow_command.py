@@ -4,7 +4,8 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
@@ -57,6 +58,13 @@ class DepositKind(Enum):
 
     full = "FULL"
     diff = "DIFF"
+
+
+class Judgement(Enum):
+    """What the platform says of a deposit."""
+
+    accepted = "accepted"
+    rejected = "rejected"
 
 
 Files = Annotated[
@@ -187,6 +195,28 @@ def restore(
     typer.echo("passwords and tokens are in no deposit: every user needs a new password, every application a new token")
 
 
+@app.command(epilog=EXIT_CODES)
+def verdict(
+    deposit_id: Annotated[str, typer.Argument(metavar="ID", help="The deposit, as `idnode escrow log` shows it.")],
+    judgement: Annotated[Judgement, typer.Argument(metavar="VERDICT", help="accepted or rejected.")],
+    *,
+    text: Annotated[str, typer.Option(help="What the platform says of it.")] = "",
+    config: Config = None,
+    data_dir: DataDir = None,
+    database: Database = None,
+) -> None:
+    """Note what the platform says of a deposit; after a rejected one the next is FULL."""
+    settings = _settings(config, data_dir, database)
+    _run(_judge(_dsn(settings), deposit_id, judgement.value, text))
+    typer.echo(f"{deposit_id}: {judgement.value}")
+
+
+async def _judge(dsn: str, deposit_id: str, judgement: str, text: str) -> None:
+    async with _connected(dsn) as connection:
+        if not await log.judge(connection, deposit_id, judgement, text):
+            raise ConfigurationUnusable(f"no deposit {deposit_id} was handed in here: `idnode escrow log` shows them")
+
+
 async def _restore(settings: Settings, files: list[Path], key: sm2.PrivateKey, signer: sm2.PublicKey) -> Restored:
     paths = DataPaths(settings.data_dir)
     try:
@@ -206,10 +236,16 @@ async def _restore(settings: Settings, files: list[Path], key: sm2.PrivateKey, s
 
 
 async def _newest(dsn: str, limit: int) -> list[dict[str, Any]]:
+    async with _connected(dsn) as connection:
+        return list(await log.newest(connection, limit))
+
+
+@asynccontextmanager
+async def _connected(dsn: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
     try:
         connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S)
         try:
-            return list(await log.newest(connection, limit))
+            yield connection
         finally:
             await connection.close()
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:

@@ -143,13 +143,14 @@ class SelfCheck:
         self._say(found)
         if database.is_well:
             await self._enter(states, at)
-        self._seen.write(at)
-        self._last = at
+        # A round with many time-outs is long: what was not measured begins behind it.
+        self._last = self._now()
+        self._seen.write(self._last)
         self._show(states, at)
 
     def _gap(self, at: datetime) -> list[Item]:
         """Return the stretch since the last round in which nothing was probed, unless it is one without service."""
-        last, self._last = self._last, at
+        last = self._last
         if last is None or at - last <= timedelta(seconds=GAP_ROUNDS * self._rules.interval_s + GAP_ROUNDS):
             return []
         return [Outage(new_id("out"), "unmeasured", last, at)]

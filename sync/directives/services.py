@@ -6,6 +6,7 @@ from sync.batch import Period
 from sync.context import Context
 from sync.database import Connection
 from sync.directives.duties import Declined, Services
+from sync.escrow import log
 from sync.full_sets import NoFullSet
 from sync.resend_facts import CannotResend
 
@@ -29,8 +30,11 @@ async def facts(context: Context, connection: Connection, table: str, scope: str
 
 
 async def _verdict(connection: Connection, deposit_id: str, verdict: str, text: str) -> str:
-    del connection, verdict, text
-    raise Declined(f"no deposit {deposit_id} was made here")
+    if verdict not in ("accepted", "rejected"):
+        raise Declined(f"{verdict[:40]} is no verdict: accepted or rejected")
+    if not await log.judge(connection, deposit_id, verdict, text):
+        raise Declined(f"no deposit {deposit_id} was made here")
+    return f"deposit {deposit_id} is noted as {verdict}"
 
 
 SERVICES = Services(full_set=full_set, facts=facts, verdict=_verdict)

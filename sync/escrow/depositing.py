@@ -101,7 +101,7 @@ class Depositor:
             run = await log.begin_again(books, last, self._now())
         else:
             waiting = None
-            base = await self._base(books, last, kind)
+            base = await self._base(books, prefix, last, kind)
             run = await log.begin(books, prefix, "DIFF" if base else "FULL", self._now())
         package: Package | None = None
         try:
@@ -116,10 +116,10 @@ class Depositor:
         _log.info("deposit %s was handed in", package.manifest.id)
         return Handed(package, resumed=waiting is not None)
 
-    async def _base(self, books: Connection, last: Run | None, kind: Kind | None) -> Base | None:
+    async def _base(self, books: Connection, prefix: str, last: Run | None, kind: Kind | None) -> Base | None:
         """Return the deposit that a DIFF goes on from; None for a FULL one."""
         base = last.base if last is not None and last.status == "SUCCESS" else None
-        if last is not None and base is not None and not await log.can_go_on(books, base, last.epoch):
+        if last is not None and base is not None and not await log.can_go_on(books, prefix, base, last.epoch):
             base = None
         if kind == "DIFF" and base is None:
             raise ConfigurationUnusable(

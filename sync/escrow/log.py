@@ -27,6 +27,17 @@ _LAST: Final = "SELECT * FROM escrow_record_log WHERE prefix = $1 ORDER BY id DE
 _LAST_SUCCESS: Final = """
 SELECT watermark FROM escrow_record_log WHERE prefix = $1 AND status = 'SUCCESS' ORDER BY id DESC LIMIT 1"""
 _NEWEST: Final = "SELECT * FROM escrow_record_log ORDER BY id DESC LIMIT $1"
+_JUDGE: Final = """
+UPDATE escrow_record_log SET verdict = $2, verdict_at = now(), verdict_text = $3
+WHERE deposit_id = $1 AND status = 'SUCCESS'"""
+# A take-over that has ended asks for a FULL deposit, and so does a rejected one that a DIFF would stand upon.
+_FULL_WANTED: Final = """
+SELECT EXISTS (
+    SELECT FROM report_directives WHERE kind = 'takeover_ended' AND finished_at > $2
+) OR EXISTS (
+    SELECT FROM escrow_record_log WHERE prefix = $1 AND verdict = 'rejected' AND id >= (
+        SELECT max(id) FROM escrow_record_log WHERE prefix = $1 AND data_type = 'FULL' AND status = 'SUCCESS')
+)"""
 _ID_TAKEN: Final = "SELECT EXISTS (SELECT FROM escrow_record_log WHERE deposit_id = $1)"
 
 
@@ -106,6 +117,14 @@ async def new_id(connection: Connection, prefix: str, watermark: datetime) -> st
     return found
 
 
-async def can_go_on(connection: Connection, base: Base, epoch: str) -> bool:
-    """Whether the journal still tells of everything since a deposit."""
-    return epoch == await journal.epoch(connection) and base.cursor >= await journal.oldest(connection)
+async def judge(connection: Connection, deposit_id: str, verdict: str, text: str) -> bool:
+    """Note what the platform says of a deposit, accepted or rejected; False if none of this id was handed in here."""
+    done = await connection.execute(_JUDGE, deposit_id, verdict, text.replace("\x00", ""))
+    return bool(done != "UPDATE 0")
+
+
+async def can_go_on(connection: Connection, prefix: str, base: Base, epoch: str) -> bool:
+    """Whether a DIFF may follow: the journal still tells of everything since, and nothing asks for a FULL deposit."""
+    if epoch != await journal.epoch(connection) or base.cursor < await journal.oldest(connection):
+        return False
+    return not await connection.fetchval(_FULL_WANTED, prefix, base.watermark)

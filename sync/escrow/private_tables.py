@@ -43,6 +43,11 @@ WALKED: Final = (
     PrivateTable("operator_files", ("id",), heavy="content"),
     PrivateTable("operator_resolution", ("id",)),
     PrivateTable("applications", ("id",)),
+    PrivateTable("report_keys", ("key_id",)),
+    PrivateTable("emergency_contacts", ("version",)),
+    PrivateTable("docking_agreement", ("only_row",)),
+    PrivateTable("service_life", ("only_row",)),
+    PrivateTable("service_notes", ("note_id",)),
 )
 """Tables that are read whole for each deposit; a DIFF holds the rows that differ from the last deposit."""
 IDENTIFIERS: Final = PrivateTable("identifiers", ("prefix_id", "key"), left_out=("xid",))

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from sync.batch import Period, Row
+from sync.calendar_time import beijing_day, day_period, month_period
 from sync.collecting.header import Handed
 from sync.context import Context
 from sync.database import Connection, transaction
@@ -22,11 +23,14 @@ from sync.self_run import accept
 from sync.tables.table import Operation
 
 RELAYED: Final = ("T9", "T10", "E2")
-AT_ONCE: Final = 2_000
+AT_ONCE: Final = 500
+"""A row has at most 256 KiB."""
+ROUNDS_MAX: Final = 100
 
 _RELAY: Final = """
 INSERT INTO intake_relayed (table_id, scope, period, row)
-SELECT $1, $2, $3, row FROM unnest($4::text[]) WITH ORDINALITY AS one (row, place) ORDER BY place"""
+SELECT $1, $2, period::jsonb, row
+FROM unnest($3::text[], $4::text[]) WITH ORDINALITY AS one (period, row, place) ORDER BY place"""
 _NEXT: Final = """
 SELECT number, scope, period::text AS period, row FROM intake_relayed
 WHERE table_id = $1 ORDER BY number LIMIT $2 FOR UPDATE"""
@@ -50,8 +54,19 @@ async def relay(connection: Connection, header: Handed, rows: Sequence[Mapping[s
     """Put accepted rows on their way to the national node, as they are."""
     if header.table in RELAYED and rows:
         texts = [msgspec.json.encode({**row, "n": 0}).decode() for row in rows]
-        period = msgspec.json.encode(header.period).decode()
-        await connection.execute(_RELAY, header.table, header.scope, period, texts)
+        periods = [msgspec.json.encode(_period(header, row)).decode() for row in rows]
+        await connection.execute(_RELAY, header.table, header.scope, periods, texts)
+
+
+def _period(header: Handed, row: Mapping[str, Any]) -> Period:
+    """Return the period a row is told of: the batch's, but for a complete set, which goes on as single changes."""
+    told = header.period
+    day = beijing_day(datetime.fromisoformat(told.start))
+    if header.table == "T9" and told.kind != "day":
+        return day_period(day)
+    if header.table == "T10" and told.kind != "month":
+        return month_period((row.get("data") or {}).get("month", day.isoformat()[:7]))
+    return Period(told.kind, told.start, told.end)
 
 
 def dropped(header: Handed, key: str, ver: int, at: str, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,19 +79,30 @@ def dropped(header: Handed, key: str, ver: int, at: str, data: Mapping[str, Any]
 
 
 async def hand_on(context: Context) -> int:
-    """Queue rows that wait; return how many. Each table in a transaction of its own, so that streams lock in order."""
+    """Queue rows that wait, up to a number that leaves time for other things; return how many."""
     count = 0
     for table in RELAYED:
-        async with transaction(context.pool) as connection:
-            found = await connection.fetch(_NEXT, table, AT_ONCE)
-            by_stream: dict[str, dict[str, list[Row]]] = {}
-            for one in found:
-                rows = by_stream.setdefault(one["scope"], {}).setdefault(one["period"], [])
-                rows.append(msgspec.json.decode(one["row"], type=Row))
-            for scope in sorted(by_stream):
-                for period, rows in by_stream[scope].items():
-                    told = msgspec.json.decode(period, type=Period)
-                    await enqueue(connection, context, table, scope, rows, period=told)
-            await connection.execute(_DONE, [one["number"] for one in found])
-            count += len(found)
+        for _ in range(ROUNDS_MAX):
+            found = await _hand_on(context, table)
+            count += found
+            if found < AT_ONCE:
+                break
     return count
+
+
+async def _hand_on(context: Context, table: str) -> int:
+    """Queue the next rows of a table, in a transaction of their own, so that streams are locked in order."""
+    async with transaction(context.pool) as connection:
+        found = await connection.fetch(_NEXT, table, AT_ONCE)
+        by_stream: dict[str, list[tuple[str, list[Row]]]] = {}
+        for one in found:
+            told = by_stream.setdefault(one["scope"], [])
+            if not told or told[-1][0] != one["period"]:
+                told.append((one["period"], []))
+            told[-1][1].append(msgspec.json.decode(one["row"], type=Row))
+        for scope in sorted(by_stream):
+            for period, rows in by_stream[scope]:
+                of = msgspec.json.decode(period, type=Period)
+                await enqueue(connection, context, table, scope, rows, period=of)
+        await connection.execute(_DONE, [one["number"] for one in found])
+    return len(found)

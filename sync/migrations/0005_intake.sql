@@ -72,3 +72,4 @@ CREATE TABLE intake_relayed (
     period   jsonb  NOT NULL,
     row      text   NOT NULL
 );
+CREATE INDEX intake_relayed_next ON intake_relayed (table_id, number);

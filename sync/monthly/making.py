@@ -3,11 +3,15 @@
 import asyncio
 import hashlib
 from datetime import datetime
+from typing import Final
 
 from sync.database import Connection
 from sync.monthly import store
 from sync.monthly.figures import Figures, gather, report_of
 from sync.monthly.store import ReportDocument, Stored
+
+HANDED_OVER: Final = "application/pdf"
+"""Goes with the report. The others are for the operator; the name of the type of one is too long for a `file` (3.1)."""
 
 
 async def make(connection: Connection, reporter: str, month: str, now: datetime, *, revise: bool = False) -> Stored:
@@ -26,6 +30,7 @@ async def make(connection: Connection, reporter: str, month: str, now: datetime,
     named = [
         {"sha256": one.sha256.hex(), "media_type": one.media_type, "bytes": len(one.content), "name": one.name}
         for one in documents
+        if one.media_type == HANDED_OVER
     ]
     report = report_of(figures, revision=revision, now=now, documents=named)
     await store.put(connection, reporter, report, figures, now, documents)

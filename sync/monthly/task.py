@@ -17,7 +17,7 @@ from sync.context import Context
 from sync.database import DatabaseAway, connected, storable, transaction
 from sync.monthly import store
 from sync.monthly.figures import CannotReport, bounds, months_until
-from sync.monthly.making import make
+from sync.monthly.making import HANDED_OVER, make
 from sync.monthly.store import Stored
 from sync.monthly.working_days import SEND_ON, WorkingDays
 from sync.transport import TransportError
@@ -82,13 +82,15 @@ class MonthlyTask:
             try:
                 return await make(connection, context.reporter, month, now)
             except CannotReport as error:
-                self._say(f"there is no report of {month}: {error}")
+                if month == months_until(f"{beijing_day(now):%Y-%m}", 2)[0]:
+                    self._say(f"there is no report of {month}: {error}")
                 return None
 
     async def _send(self, stored: Stored) -> None:
         context = self._context
         async with connected(context.pool) as connection:
-            documents = await store.documents(connection, context.reporter, stored.month, stored.revision)
+            kept = await store.documents(connection, context.reporter, stored.month, stored.revision)
+            documents = [one for one in kept if one.media_type == HANDED_OVER]
         try:
             for one in documents:
                 await context.transport.put_file(one.sha256.hex(), one.media_type, one.content)

@@ -1,17 +1,16 @@
 """`idnode escrow …` as an operator uses it: exit codes, the files it leaves, and a node that is rebuilt."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from node.cli import app
-from node.commands import escrow_command
 from registry.bootstrap import ensure_administrator
 from registry.database import connect
 from sync import service
+from sync.escrow.depositing import Depositor
 from tests.escrow import answers
 
 PREFIX = "88.118"
@@ -45,7 +44,7 @@ class Operator:
 
 
 @pytest.fixture
-def operator(registry_database: str, tmp_path: Path) -> Iterator[Operator]:
+def operator(registry_database: str, tmp_path: Path) -> Operator:
     async def prepare() -> None:
         await service.prepare(registry_database)
         connection = await connect(registry_database)
@@ -57,7 +56,7 @@ def operator(registry_database: str, tmp_path: Path) -> Iterator[Operator]:
     for name in ("own", "platform"):
         assert made("keygen", str(tmp_path / f"{name}.pem")).exit_code == 0
     made.configure()
-    yield made
+    return made
 
 
 def test_a_deposit_is_made_shown_checked_and_restored(operator: Operator, database: str) -> None:
@@ -95,7 +94,7 @@ def test_exit_codes_say_what_failed(operator: Operator, database: str) -> None:
     stranger = operator.on_node("verify", arrived, "--signer", str(operator.base / "platform.pem.pub"))
     assert (stranger.exit_code, "signature is wrong" in stranger.stderr) == (5, True)
     (volume,) = (operator.base / "platform").glob("*.001")
-    volume.write_bytes(b"\0" + volume.read_bytes()[1:])
+    volume.write_bytes(b"\xff" + volume.read_bytes()[1:])
     damaged = operator.on_node("verify", arrived)
     assert (damaged.exit_code, f"{volume.name} is damaged" in damaged.stderr) == (8, True)
     refused = operator.on_node("restore", arrived, "--database", database)
@@ -104,12 +103,12 @@ def test_exit_codes_say_what_failed(operator: Operator, database: str) -> None:
 
 
 def test_what_nobody_foresaw_is_255(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
+    async def broken(*_: object) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(escrow_command, "escrow_settings", broken)
-    done = operator.on_node("log")
-    assert done.exit_code in (0, 255)
+    monkeypatch.setattr(Depositor, "deposit", broken)
+    done = operator.on_node("deposit")
+    assert (done.exit_code, "unexpected RuntimeError: broken" in done.stderr) == (255, True)
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Deposits: a registry comes back from them as it was, and nothing wrong with them goes unseen."""
 
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +22,7 @@ from sync.escrow.errors import (
     VerificationFailed,
 )
 from sync.escrow.handing_in import LocalTarget
-from sync.escrow.private_tables import PRIVATE
+from sync.escrow.private_tables import PRIVATE, columns
 from sync.escrow.scheduling import AGAIN_AFTER, Schedule
 from sync.escrow.settings import EscrowSettings, Sizes
 from tests.escrow import Desk, answers, rows_of, runs_of, sides_of
@@ -29,6 +30,22 @@ from tests.registered_node import REPORTER, SCOPE, register, template, whole_nod
 from tests.registry_api import Api, running_api
 
 SECRET = {"index": 2003, "type": "recipe", "data": "for grants only"}
+LEFT_OUT = {
+    "api_tokens",
+    "sign_in_failures",
+    "idempotency_keys",
+    "schema_migrations",
+    "prefix_days",
+    "spool_drained",
+    "quota_use",
+    "unique_values",
+    "identifier_references",
+    "search_values",
+    "read_only",
+    "node_events",
+    "outages",
+}
+"""Credentials, what lasts a day, statistics and events of this very node, and what is made of the rest anew."""
 SUNDAY = datetime(2031, 5, 11, 1, tzinfo=UTC)
 ITEMS = [
     {"index": 2000, "name": "产品名称", "type": "name", "required": True, "length_max": 200},
@@ -166,6 +183,20 @@ async def test_no_credential_is_in_a_deposit_and_users_set_passwords_anew(
         assert (await other.client(None)("POST", "/api/v1/sessions", after)).status < 300
 
 
+async def test_every_table_is_deposited_or_left_out_on_purpose(registry_database: str) -> None:
+    connection = await asyncpg.connect(registry_database)
+    try:
+        rows = await connection.fetch(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') "
+            "AND NOT relispartition AND relname !~ '^(lookup|registration|audit|job|escrow|journal|monthly)'"
+        )
+        deposited = [name for table in PRIVATE.values() for name in await columns(connection, table)]
+    finally:
+        await connection.close()
+    assert {row["relname"] for row in rows} - PRIVATE.keys() == LEFT_OUT
+    assert not [name for name in deposited if re.search("password|secret|totp|login|token", name)]
+
+
 async def test_what_is_wrong_with_deposits_is_refused_and_leaves_the_database_empty(
     api: Api, desk: Desk, database: str
 ) -> None:
@@ -246,8 +277,9 @@ async def test_a_run_that_did_not_arrive_whole_is_handed_in_by_the_next_and_the_
 ) -> None:
     await whole_node(api)
     await template(api, "PUMP")
-    with pytest.raises(UploadIncomplete):
+    with pytest.raises(UploadIncomplete) as caught:
         await desk.deposit(target=Ending(desk.arrived, 1), sleep=nothing)
+    assert caught.value.exit_code == 7
     await register(api, f"{SCOPE}/A1", "PUMP")
     handed = await desk.deposit()
     assert handed.resumed
@@ -277,6 +309,16 @@ async def test_after_a_failure_whose_files_are_lost_on_sundays_and_behind_the_jo
         await desk.deposit("DIFF")
     assert [await kind(), await kind()] == ["FULL", "DIFF"]
     connection = await asyncpg.connect(api.dsn)
+    rejected = (await desk.deposit(sizes=Sizes())).package.manifest.id
+    assert await log.judge(connection, rejected, "rejected", "cannot be read")
+    assert [await kind(), await kind()] == ["FULL", "DIFF"]
+    await connection.execute(
+        "INSERT INTO report_directives (reporter, directive_id, origin, kind, received_at, body, result, reason, "
+        "issued_at, finished_at) "
+        "VALUES ($1, 'D1', 'collector', 'takeover_ended', now(), '{}', 'done', '', '', now())",
+        REPORTER,
+    )
+    assert [await kind(), await kind()] == ["FULL", "DIFF"]
     await connection.execute("UPDATE journal_state SET dropped_xid = pg_current_xact_id()")
     await connection.close()
     assert [await kind(), await kind()] == ["FULL", "DIFF"]

@@ -210,8 +210,11 @@ async def test_what_an_enterprise_tells_reaches_the_national_node_once(scene: Sc
 
     # A complete set that leaves the identifier out ends it, there too, under the next version.
     full = {"id": "00000000-0000-4000-8000-000000000001", "part": 1, "last": True}
-    await tell(reporter, "T9", [], mode="full", full=full)
+    moment = "2024-05-06T17:02:03Z"
+    await tell(reporter, "T9", [], mode="full", full=full, period={"kind": "instant", "start": moment, "end": moment})
     await onward.hand_on(scene.context)
+    period = await scene.context.pool.fetchval("SELECT period FROM report_batches ORDER BY created_at DESC LIMIT 1")
+    assert msgspec.json.decode(period)["start"] == "2024-05-06T16:00:00Z"
     (ended,) = await scene.queued("T9")
     assert (ended.op, ended.ver, msgspec.json.decode(ended.data)["operation_type"]) == ("delete", 8, 2)
 

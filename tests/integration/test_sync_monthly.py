@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 
 from node.cli import app
 from sync import reminders
-from sync.database import connected
+from sync.database import connected, transaction
 from sync.monthly import store
+from sync.monthly.making import make
 from sync.monthly.task import MonthlyTask
 from sync.monthly.working_days import WorkingDays
 from sync.top_node.monthly import check_report
@@ -131,7 +132,11 @@ async def test_the_report_is_ready_on_the_first_day_and_goes_on_the_third_workin
     assert sent is not None
     assert sent.answer is not None
     assert sent.answer["in_time"] is True
-    assert len(month.collector.files) == 3
+    [(_, document)] = month.collector.files.items()
+    assert document.startswith(b"%PDF-")
+    async with connected(month.node.context.pool) as connection:
+        kept = await store.documents(connection, REPORTER, "2031-04", 0)
+    assert [one.name for one in kept] == ["88.118-2031-04.docx", "88.118-2031-04.html", "88.118-2031-04.pdf"]
     # 20 days live, 90 s without a service and 30 s without any probe.
     seconds = 20 * 86_400
     assert report["sla_percent"] == (seconds - 120) * 100_000 // seconds / 1000 == 99.993
@@ -174,8 +179,11 @@ async def test_what_came_late_goes_into_the_report_and_after_it_into_the_next_re
     await command("note", "emergency", "上联光缆中断", "--began", "2031-04-20T09:00:00+08:00", "--remedy", "切换")
     await month.at(2031, 5, 6, 9, 0)
     assert len(month.collector.reports) == 1
-    [shown] = json.loads(await command("report", "--month", "2031-04", "--revise", "--json"))
-    assert (shown["revision"], shown["maintenance"]) == (1, [])
+    async with transaction(month.node.context.pool) as connection:
+        revised = await make(connection, REPORTER, "2031-04", month.node.clock.now, revise=True)
+    assert (revised.revision, revised.report["maintenance"]) == (1, [])
+    [listed] = json.loads(await command("report", "--json"))
+    assert (listed["month"], listed["revision"], listed["sent_at"]) == ("2031-04", 1, None)
     await month.at(2031, 5, 6, 10, 0)
     assert [one["revision"] for one in month.collector.reports] == [0, 1]
     assert month.collector.reports[1]["emergencies"][0]["remedy"] == "切换"

@@ -17,6 +17,7 @@ from registry.api.routes import (
     groups,
     identifiers,
     jobs,
+    monthly,
     operator,
     prefix_allocation,
     prefixes,
@@ -49,5 +50,6 @@ ROUTES: Final = (
     *escrow.ROUTES,
     *feed.ROUTES,
     *events.ROUTES,
+    *monthly.ROUTES,
     *about.ROUTES,
 )

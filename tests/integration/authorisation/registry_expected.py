@@ -143,6 +143,9 @@ GET    /api/v1/escrow/deposits                             +-+ ---- ---- -
 
 GET    /api/v1/monitor/metrics                             +-+ ---- ---- -
 GET    /api/v1/monitor/events                              +-+ ---- ---- -
+GET    /api/v1/monthly-reports                             +-+ ---- ---- -
+GET    /api/v1/monthly-reports/{month}                     +-+ ---- ---- -
+GET    /api/v1/monthly-reports/{month}/documents/{form}    +-+ ---- ---- -
 POST   /api/v1/events                                      +-- ---- ---- -
 POST   /api/v1/events/{event}:recover                      +-- ---- ---- -
 

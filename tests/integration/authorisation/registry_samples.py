@@ -477,6 +477,26 @@ async def revoke_report_key(world: World, _: Caller) -> Sample:
 # The operator and applications.
 
 REPORT_KEY = generate("88.118.8#test").public().pem()
+
+
+def on_month(suffix: str = "") -> Make:
+    """Make a request about a month's report."""
+
+    async def make(world: World, _: Caller) -> Sample:
+        async with world.api.context.pool.acquire() as connection:
+            await connection.execute(
+                "INSERT INTO monthly_reports VALUES ('88.118', '2031-04', 0, '{\"sla_percent\": 100}', '{}', now()) "
+                "ON CONFLICT DO NOTHING"
+            )
+            await connection.execute(
+                "INSERT INTO monthly_documents VALUES ('88.118', '2031-04', 0, 'r.pdf', 'application/pdf', "
+                "sha256('x'), 'x') ON CONFLICT DO NOTHING"
+            )
+        return Sample(f"{API}/monthly-reports/2031-04{suffix}")
+
+    return make
+
+
 async def recover_event(world: World, _: Caller) -> Sample:
     entered = await world.api.admin("POST", f"{API}/events", {"prefix": PREFIX, "abnormal_type": 4, "condition": "x"})
     return Sample(f"{API}/events/{entered.json['event_no']}:recover", {})
@@ -654,6 +674,9 @@ SAMPLES: dict[tuple[str, str], Make] = {
     **{("GET", path): fixed(path) for path in SYNC},
     ("GET", "/monitor/metrics"): fixed(f"/monitor/metrics?date=2031-05-06&scope={PREFIX}"),
     ("GET", "/monitor/events"): fixed("/monitor/events"),
+    ("GET", "/monthly-reports"): fixed("/monthly-reports"),
+    ("GET", "/monthly-reports/{month}"): on_month(),
+    ("GET", "/monthly-reports/{month}/documents/{form}"): on_month("/documents/pdf"),
     ("POST", "/events"): fixed("/events", {"prefix": PREFIX, "abnormal_type": 4}),
     ("POST", "/events/{event}:recover"): recover_event,
     ("GET", "/operator"): get_operator,

@@ -4,7 +4,7 @@ import io
 import zipfile
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 from PIL import Image
@@ -24,7 +24,7 @@ HOUR = timedelta(hours=1)
 
 
 def outage(begin: float, end: float | None, service: str = "resolution") -> Outage:
-    """An outage, in seconds from the beginning of the month."""
+    """Return an outage, in seconds from the beginning of the month."""
     return Outage(
         f"{begin}-{end}-{service}",
         service,  # type: ignore[arg-type]  # a text of the test's own
@@ -129,7 +129,7 @@ def test_every_document_says_the_same_figures_in_chinese() -> None:
     assert set(documents) == {"88.118-2031-04.docx", "88.118-2031-04.html", "88.118-2031-04.pdf"}
     page = documents["88.118-2031-04.html"].decode()
     with zipfile.ZipFile(io.BytesIO(documents["88.118-2031-04.docx"])) as parts:
-        text = "".join(ElementTree.fromstring(parts.read("word/document.xml")).itertext())  # noqa: S314 - our own
+        text = "".join(ET.fromstring(parts.read("word/document.xml")).itertext())  # noqa: S314 - our own
         pictures = [name for name in parts.namelist() if name.endswith(".png")]
     for said in (
         "二级节点系统运行月报（2031 年 4 月）",
@@ -197,7 +197,7 @@ def test_the_form_of_a_changed_contact_names_both() -> None:
     )
     octets = annex5.render(before, after, "示例标识运营有限公司", date(2031, 5, 6))
     with zipfile.ZipFile(io.BytesIO(octets)) as parts:
-        text = "".join(ElementTree.fromstring(parts.read("word/document.xml")).itertext())  # noqa: S314 - our own
+        text = "".join(ET.fromstring(parts.read("word/document.xml")).itertext())  # noqa: S314 - our own
     for said in (
         "应急联系人变更确认单",
         "旧联系人",
