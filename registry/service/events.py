@@ -100,6 +100,4 @@ async def _check_prefix(connection: Connection, prefix: str) -> None:
     if allocation is not None and allocation.node_prefix == prefix:
         return
     if await prefixes.by_prefix(connection, prefix) is None:
-        raise one_field(
-            "bad_event", "prefix", f"{prefix[:64]} is neither the node's own nor registered here"
-        )
+        raise one_field("bad_event", "prefix", f"{prefix[:64]} is neither the node's own nor registered here")

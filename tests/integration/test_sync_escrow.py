@@ -294,8 +294,6 @@ async def test_a_run_that_did_not_arrive_whole_is_handed_in_by_the_next_and_the_
 async def test_after_a_failure_whose_files_are_lost_on_sundays_and_behind_the_journal_it_is_full(
     api: Api, desk: Desk
 ) -> None:
-    await whole_node(api)
-
     async def kind(**seams: Any) -> str:
         return (await desk.deposit(sizes=Sizes(), **seams)).package.manifest.type
 
@@ -382,7 +380,6 @@ async def test_deposits_are_made_once_a_day_after_half_past_eight_in_beijing(reg
 
 
 async def test_the_api_lists_the_runs(api: Api, desk: Desk) -> None:
-    await whole_node(api)
     made = (await desk.deposit()).package
     (run,) = (await ask(api, "GET", "/escrow/deposits?limit=5"))["items"]
     shown = {name: run[name] for name in ("deposit_id", "data_type", "status", "verdict", "rev", "files")}
