@@ -46,7 +46,7 @@ async def partitions_read(connection: Connection, after: Cursor) -> list[str]:
     """Tell which partitions reading on from a position touches, by the plan that was carried out."""
     since = await journal.floor(connection, after)
     query = f"EXPLAIN (ANALYZE, FORMAT JSON) {journal._READ}"
-    plan = json.loads(await connection.fetchval(query, after.xid, after.seq, 100, since, journal.OCTETS_MAX))
+    plan = json.loads(await connection.fetchval(query, after.xid, after.seq, 100, since, journal.OCTETS_MAX, None))
     found: list[str] = []
 
     def walk(node: dict[str, object]) -> None:
