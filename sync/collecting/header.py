@@ -104,7 +104,7 @@ def check_header(
         raise Problem(422, "schema_unsupported", f"schema {header.schema} of {header.table}", more=more)
     _check_scope(header)
     _check_rest(header)
-    _check_period(header)
+    check_period(header.table, header.mode, header.period)
 
 
 def _check_scope(header: Handed) -> None:
@@ -138,21 +138,19 @@ def _check_rest(header: Handed) -> None:
         raise _malformed(f"producer has 1 to {_PRODUCER_CHARACTERS_MAX} characters")
 
 
-def _check_period(header: Handed) -> None:
-    period = header.period
+def check_period(table: str, mode: str, period: Span) -> None:
+    """Raise Problem unless a period is one that batches of a table tell of."""
     # A complete set and a real-time report tell of a moment, whatever the table's rhythm is.
-    if period.kind not in (_KINDS[header.table], "instant" if header.mode == "full" else _KINDS[header.table]):
-        raise _malformed(f"the period of {header.table} is of kind {_KINDS[header.table]}")
+    if period.kind not in (_KINDS[table], "instant" if mode == "full" else _KINDS[table]):
+        raise _malformed(f"the period of {table} is of kind {_KINDS[table]}")
     start, end = _moment(period.start), _moment(period.end)
     if start > end or (start == end and period.kind != "instant"):
         raise _malformed("the period ends before it begins")
-    local = start.astimezone(BEIJING)
-    expected = {
-        "instant": end,
-        "hour": start + timedelta(hours=1),
-        "day": start + timedelta(days=1),
-        "month": _next_month(local),
-    }[period.kind]
+    try:
+        local = start.astimezone(BEIJING)
+        expected = _end(period.kind, start, local) if period.kind != "instant" else end
+    except (OverflowError, ValueError) as error:
+        raise _malformed("the period ends behind the calendar") from error
     begins = {"instant": True, "hour": start.minute == start.second == 0}.get(
         period.kind, (local.hour, local.minute, local.second) == (0, 0, 0)
     )
@@ -169,9 +167,12 @@ def _moment(text: str) -> datetime:
     raise _malformed("the period's bounds are instants in UTC, whole seconds")
 
 
-def _next_month(local: datetime) -> datetime:
-    year, month = (local.year + 1, 1) if local.month == 12 else (local.year, local.month + 1)  # noqa: PLR2004 - December
-    return local.replace(year=year, month=month)
+def _end(kind: str, start: datetime, local: datetime) -> datetime:
+    """Return when a period ends that begins then; a month's begins with its first day, or is none."""
+    if kind == "month":
+        year, month = (local.year + 1, 1) if local.month == 12 else (local.year, local.month + 1)  # noqa: PLR2004 - December
+        return local.replace(year=year, month=month, day=1)
+    return start + (timedelta(hours=1) if kind == "hour" else timedelta(days=1))
 
 
 def _malformed(detail: str) -> Problem:
