@@ -46,6 +46,7 @@ class Arrivals:
         self._timeout_ns = timeout_ns
         self._clock_ns = clock_ns
         self._spin_ns = SPIN_NS if spin else 0
+        self._pause_min_ns = 0 if spin else SPIN_NS
         self._idle: deque[Connection] = deque()
         self._waiting: deque[int] = deque()
         self._timer: asyncio.Handle | None = None
@@ -108,5 +109,6 @@ class Arrivals:
     def _tick(self) -> None:
         now_ns = self._clock_ns()
         self.due(now_ns)
-        pause_s = max(0, self._schedule.next_ns - now_ns - self._spin_ns) / NS_PER_S
+        # A timer of less than a millisecond fires at once: arrivals closer than that would keep the core busy as well.
+        pause_s = max(self._pause_min_ns, self._schedule.next_ns - now_ns - self._spin_ns) / NS_PER_S
         self._timer = asyncio.get_running_loop().call_later(pause_s, self._tick)

@@ -47,7 +47,7 @@ SNMS_BATCH = Measure("snms-batch", "records per second through SNMS batchCreate,
 SEARCH = Measure("search", "search by value among many records, p95", 50.0, None, "ms", higher_is_better=False)
 BESIDE = Measure(
     "lookups-beside-writes",
-    "median time of a lookup at half load beside registrations and batches ÷ alone",
+    "server CPU per lookup at half load beside registrations and batches ÷ alone",
     1.1,
     None,
     higher_is_better=False,

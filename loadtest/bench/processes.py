@@ -18,6 +18,14 @@ def pin(pid: int, core: int) -> None:
             os.sched_setaffinity(int(thread.name), {core})
 
 
+def lower_priority(pid: int, niceness: int) -> None:
+    """Let every thread of a process give way to others."""
+    with contextlib.suppress(FileNotFoundError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(ProcessLookupError):
+                os.setpriority(os.PRIO_PROCESS, int(thread.name), niceness)
+
+
 def descendants(pid: int) -> list[int]:
     """Return the process ids of all children, their children, and so on."""
     children: dict[int, list[int]] = {}
