@@ -134,7 +134,7 @@ async def something_of_every_kind(world: World) -> Names:
 
 @pytest.mark.timeout(400)
 async def test_no_request_of_the_description_is_answered_otherwise_than_it_says(served: Served) -> None:
-    failures = await asyncio.to_thread(fuzz, served, ADMINISTRATOR, 10)
+    failures = await asyncio.to_thread(fuzz, served, ADMINISTRATOR, 6)
     assert not failures, "\n\n".join(failures)
 
 
