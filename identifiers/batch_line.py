@@ -95,7 +95,7 @@ def render_row(line: bytes, *, timestamp: int) -> tuple[str, bytes]:
     if timestamp and len(line) <= RECORD_OCTETS_MAX and b"\\\\" not in line:
         try:
             plain = _DECODE(line)
-            rendered = _render_plain(plain.values, instant_text(timestamp), _quotes_of_values(line))
+            rendered = _render_plain(plain.values, timestamp, _quotes_of_values(line))
         except (msgspec.DecodeError, UnicodeDecodeError, ValuesError, KeyError):
             rendered = None
         if rendered is not None:
@@ -188,12 +188,12 @@ def _check_plain_type(type_: str) -> None:
         raise ValuesError("data of this type is parsed")
 
 
-def _render_plain(plain: list[_PlainValue], timestamp: str, quotes: int) -> bytes | None:
+def _render_plain(plain: list[_PlainValue], timestamp: int, quotes: int) -> bytes | None:
     """Return the canonical JSON, or None as ``_plain_values`` or where the data is more than one line of plain text."""
     parts: list[bytes] = []
     last = 0
     quotes -= _VALUE_QUOTES * len(plain)
-    usual_end = b'},"ttl":%d,"timestamp":"%b"}' % (TTL_DEFAULT_S, timestamp.encode())
+    usual_end = _usual_end(timestamp)
     for raw in plain:
         index, data, end = raw.index, raw.data, usual_end
         if not isinstance(data, str):
@@ -204,7 +204,7 @@ def _render_plain(plain: list[_PlainValue], timestamp: str, quotes: int) -> byte
         last = index
         if raw.ttl is not UNSET:
             quotes -= _TTL_QUOTES
-            end = b'},"ttl":%d,"timestamp":"%b"}' % (raw.ttl, timestamp.encode())
+            end = _end(raw.ttl, timestamp)
         if raw.permissions is not UNSET:
             quotes -= _PERMISSIONS_QUOTES
             if _PERMISSIONS[raw.permissions] != PERMISSIONS_DEFAULT:
@@ -215,7 +215,11 @@ def _render_plain(plain: list[_PlainValue], timestamp: str, quotes: int) -> byte
 
 @lru_cache(maxsize=16)
 def _usual_end(timestamp: int) -> bytes:
-    return b'},"ttl":%d,"timestamp":"%b"}' % (TTL_DEFAULT_S, instant_text(timestamp).encode())
+    return _end(TTL_DEFAULT_S, timestamp)
+
+
+def _end(ttl: int, timestamp: int) -> bytes:
+    return b'},"ttl":%d,"timestamp":"%b"}' % (ttl, instant_text(timestamp).encode())
 
 
 @lru_cache(maxsize=4_096)

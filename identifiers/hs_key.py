@@ -74,9 +74,11 @@ def encode_key(key: PublicKey) -> bytes:
     """Return the binary form of a key, as the classic software writes it."""
     match key:
         case RSAKey():
-            return string(_RSA) + b"\0\0" + _big(key.e) + _big(key.n) + bytes(4)
+            return string(_RSA) + b"\0\0" + big_number(key.e) + big_number(key.n) + bytes(4)
         case DSAKey():
-            return string(_DSA) + b"\0\0" + _big(key.q) + _big(key.p) + _big(key.g) + _big(key.y)
+            return (
+                string(_DSA) + b"\0\0" + big_number(key.q) + big_number(key.p) + big_number(key.g) + big_number(key.y)
+            )
         case SM2Key():
             return string(_SM2) + b"\0\0" + string(key.der)
 
@@ -140,7 +142,7 @@ def _number(reader: OctetReader) -> int:
     return int.from_bytes(reader.octets(), "big")
 
 
-def _big(number: int) -> bytes:
+def big_number(number: int) -> bytes:
     """Return a number as two's complement: one octet more than needed if the top bit is set."""
     return string(number.to_bytes(number.bit_length() // 8 + 1, "big"))
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import aiohttp
 import msgspec
@@ -144,12 +144,6 @@ class FeedSource:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
 
     async def part(self, part: _Part) -> AsyncIterator[bytes]:
         """Give the lines of a part, checked against its digest at the end."""

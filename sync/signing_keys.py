@@ -67,7 +67,7 @@ class PublicKey:
     def pem(self) -> str:
         """Return the key as SubjectPublicKeyInfo in PEM, the form in which keys are exchanged."""
         if self.algorithm == "sm2-sm3":
-            return _as_pem(self.material.to_der(), "PUBLIC")
+            return as_pem(self.material.to_der(), "PUBLIC")
         form = serialization.PublicFormat.SubjectPublicKeyInfo
         return str(self.material.public_bytes(serialization.Encoding.PEM, form), "ascii")
 
@@ -110,7 +110,7 @@ class PrivateKey:
     def pem(self) -> str:
         """Return the key as PKCS#8 in PEM, not encrypted: the file's mode guards it."""
         if self.algorithm == "sm2-sm3":
-            return _as_pem(self.material.to_der(), "PRIVATE")
+            return as_pem(self.material.to_der(), "PRIVATE")
         encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
         return str(self.material.private_bytes(encoding, form, serialization.NoEncryption()), "ascii")
 
@@ -177,7 +177,8 @@ def _from_pem(pem: str, kind: str) -> bytes:
         raise KeyUnusable(f"the PEM block 'BEGIN {kind} KEY' is damaged") from error
 
 
-def _as_pem(der: bytes, kind: str) -> str:
+def as_pem(der: bytes, kind: str) -> str:
+    """Return a key in PEM; `kind` is PUBLIC or PRIVATE."""
     text = base64.b64encode(der).decode("ascii")
     lines = [text[start : start + 64] for start in range(0, len(text), 64)]
     return "\n".join([f"-----BEGIN {kind} KEY-----", *lines, f"-----END {kind} KEY-----", ""])

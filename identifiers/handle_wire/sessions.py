@@ -15,6 +15,7 @@ from identifiers import sm2
 from identifiers.handle_wire.codes import AES, SM4, ResponseCode
 from identifiers.handle_wire.groups import GENERATOR, PRIMES
 from identifiers.handle_wire.keys import UsablePublicKey, UserPrivateKey
+from identifiers.hs_key import big_number
 from identifiers.octets import OctetReader, WireError, string
 
 SESSION_KEY_OCTETS: Final = 32
@@ -109,7 +110,7 @@ def parse_dh_key(octets: bytes) -> DHKey:
 
 def encode_dh_key(key: DHKey) -> bytes:
     """Return a public key as session set-ups carry it."""
-    return string(_DH_KEY) + b"\0\0" + b"".join([_big(number) for number in (key.y, key.p, GENERATOR)])
+    return string(_DH_KEY) + b"\0\0" + b"".join([big_number(number) for number in (key.y, key.p, GENERATOR)])
 
 
 def encode_dh_offer(key: DHKey, algorithm: int = AES) -> bytes:
@@ -189,7 +190,3 @@ def _unpad(padded: bytes) -> bytes:
     if not 1 <= count <= _BLOCK or padded[-count:] != bytes((count,)) * count:
         raise undecipherable()
     return padded[:-count]
-
-
-def _big(number: int) -> bytes:
-    return string(number.to_bytes(number.bit_length() // 8 + 1, "big"))

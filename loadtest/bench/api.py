@@ -106,3 +106,9 @@ class NodeApi:
         except msgspec.DecodeError as error:
             raise ServerFailed(f"a batch was answered {answer.status} {body[-200:]!r}") from error
         return summary.created + summary.unchanged
+
+
+async def ensure_prefix(url: str, token: str, prefix: str) -> None:
+    """Create a prefix on the node at `url`, unless it is there already."""
+    async with NodeApi(url, token) as api:
+        await api.ensure_prefix(prefix)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from loadtest.bench import settings
-from loadtest.bench.api import NodeApi
+from loadtest.bench.api import ensure_prefix
 from loadtest.bench.dataset import loaded_node
 from loadtest.bench.measures import BESIDE, Outcome, ratio
 from loadtest.bench.processes import cpu_s, descendants, lower_priority
@@ -45,7 +45,7 @@ def measure_beside(bench: settings.Settings, _: set[Measure], say: Callable[[str
     """Compare the worker's CPU time per look-up in turn; the times that the generator saw are shown beside it."""
     keys = settings.keys_of(bench.records)
     with loaded_node(bench.work, bench.records) as node:
-        asyncio.run(_prefix(node))
+        asyncio.run(ensure_prefix(node.served.url, node.token, settings.WRITE_PREFIX))
         node.pin()
         _give_way(node)
         node.warm()
@@ -140,8 +140,3 @@ def _give_way(node: BenchNode) -> None:
     for pid in (node.pid, *descendants(node.pid)):
         if pid != node.served.worker_pid:
             lower_priority(pid, GIVES_WAY)
-
-
-async def _prefix(node: BenchNode) -> None:
-    async with NodeApi(node.served.url, node.token) as api:
-        await api.ensure_prefix(settings.WRITE_PREFIX)

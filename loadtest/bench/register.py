@@ -7,7 +7,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from loadtest.bench import settings
-from loadtest.bench.api import NodeApi
+from loadtest.bench.api import ensure_prefix
 from loadtest.bench.dataset import loaded_node
 from loadtest.bench.measures import REGISTER, Outcome
 from loadtest.launch import run_generator
@@ -26,7 +26,7 @@ CONNECTIONS = 64
 def measure_register(bench: settings.Settings, _: set[Measure], say: Callable[[str], None]) -> list[Outcome]:
     """Measure p99 at `bench.write_rate` registrations a second; the node's processes run where the kernel puts them."""
     with loaded_node(bench.work, bench.records) as node:
-        asyncio.run(_prefix(node))
+        asyncio.run(ensure_prefix(node.served.url, node.token, settings.WRITE_PREFIX))
         say(f"register → resolvable at {bench.write_rate:g} writes a second")
         rounds_ms, accepted_ms = [], []
         for number in range(1, bench.rounds + 1):
@@ -57,8 +57,3 @@ def _round(node: BenchNode, bench: settings.Settings) -> tuple[float, float]:
     if accepted.wrong or resolvable.wrong:
         raise ServerFailed(f"{resolvable.wrong:,} registrations failed: {accepted.statuses}, {figures.failures}")
     return accepted.latency.at["99"] / 1000, resolvable.latency.at["99"] / 1000
-
-
-async def _prefix(node: BenchNode) -> None:
-    async with NodeApi(node.served.url, node.token) as api:
-        await api.ensure_prefix(settings.WRITE_PREFIX)

@@ -7,7 +7,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from loadtest.bench import measures, settings
-from loadtest.bench.api import NodeApi
+from loadtest.bench.api import ensure_prefix
 from loadtest.bench.dataset import loaded_node
 from loadtest.bench.measures import Outcome
 from loadtest.bench.searches import measure_searches
@@ -31,7 +31,7 @@ def measure_registry_load(bench: settings.Settings, wanted: set[Measure], say: S
     """Take the measures that are wanted, on the node that holds `bench.records` records."""
     outcomes = []
     with loaded_node(bench.work, bench.records) as node:
-        asyncio.run(_prefix(node))
+        asyncio.run(ensure_prefix(node.served.url, node.token, settings.WRITE_PREFIX))
         if measures.SINGLES in wanted:
             outcomes.append(_singles(node, bench, say))
         if measures.SNMS_BATCH in wanted:
@@ -72,8 +72,3 @@ def _snms(node: BenchNode, bench: settings.Settings, say: Say) -> Outcome:
         rates.append(round(asyncio.run(snms_rate(node, bench.snms_records)), 1))
         say(f"  round {number}/{bench.rounds}  {rates[-1]:>9,.0f} records/s")
     return Outcome(measures.SNMS_BATCH.name, median(rates), rates, {"records a round": float(bench.snms_records)})
-
-
-async def _prefix(node: BenchNode) -> None:
-    async with NodeApi(node.served.url, node.token) as api:
-        await api.ensure_prefix(settings.WRITE_PREFIX)

@@ -13,7 +13,7 @@ import asyncpg
 import msgspec
 
 from loadtest.bench import measures, settings
-from loadtest.bench.api import NodeApi
+from loadtest.bench.api import NodeApi, ensure_prefix
 from loadtest.bench.measures import Outcome
 from loadtest.bench.running_node import bench_node
 from loadtest.peers.served import ServerFailed
@@ -59,7 +59,7 @@ def measure_searches(bench: settings.Settings, say: Callable[[str], None]) -> Ou
     data_dir = bench.work / f"searched-{bench.searched_records}"
     mark = data_dir / _MARK
     with bench_node(data_dir) as node:
-        asyncio.run(_prefix(node))
+        asyncio.run(ensure_prefix(node.served.url, node.token, settings.SEARCH_PREFIX))
         if not mark.exists():
             say(f"loading {bench.searched_records:,} records to search")
             asyncio.run(_load(node, bench.searched_records))
@@ -96,11 +96,6 @@ async def _search(session: aiohttp.ClientSession, value: str, *, exact: bool) ->
     if answer.status != HTTPStatus.OK:
         raise ServerFailed(f"searching {value} was answered {answer.status}: {said}")
     return len(said["items"])
-
-
-async def _prefix(node: BenchNode) -> None:
-    async with NodeApi(node.served.url, node.token) as api:
-        await api.ensure_prefix(settings.SEARCH_PREFIX)
 
 
 async def _load(node: BenchNode, records: int) -> None:

@@ -14,7 +14,6 @@ from registry.api.feed_shapes import ScopeName, SnapshotRequest, TableName
 from registry.api.routing import NDJSON
 from registry.errors import InvalidRequest
 from registry.service.feed import LIMIT_DEFAULT, LIMIT_MAX, WAIT_MAX_S, Question
-from registry.service.feed_snapshots import FeedSnapshot
 
 GZIP: Final = "application/gzip"
 _FILTERS_MAX: Final = 100
@@ -48,31 +47,26 @@ async def create_snapshot(call: Call) -> Answer:
     asked = await call.read(SnapshotRequest) if call.request.body_exists else SnapshotRequest()
     found, existed = await call.context.snapshots.ask(call.principal, call.now, asked.tables, asked.scope)
     origin.note_restricted_read("change feed")
-    return answer(_shown(found), 200 if existed else 202)
+    return answer(found.shown, 200 if existed else 202)
 
 
 async def get_snapshot(call: Call) -> Answer:
     """GET /api/v1/snapshots/{id}."""
     found = await call.context.snapshots.get(call.principal, call.now, call.path("id"))
-    return answer(_shown(found), Cache_Control="no-store")
+    return answer(found.shown, Cache_Control="no-store")
 
 
 async def get_part(call: Call) -> web.StreamResponse:
-    """GET /api/v1/snapshots/{id}/parts/{n}: with `Range`, and an `ETag` that is the SHA-256."""
+    """GET /api/v1/snapshots/{id}/parts/{n}: with `Range`, and the digest of the whole part."""
     path, sha256 = await call.context.snapshots.part(call.principal, call.now, call.path("id"), call.path("n"))
-    headers = {"Content-Type": GZIP, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Digest": ""}
-    headers["Digest"] = f"sha-256={sha256}"
-    return web.FileResponse(path, headers=headers)
+    headers = {"Content-Type": GZIP, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    return web.FileResponse(path, headers=headers | {"Digest": f"sha-256={sha256}"})
 
 
 async def delete_snapshot(call: Call) -> Answer:
     """DELETE /api/v1/snapshots/{id}."""
     await call.context.snapshots.delete(call.principal, call.now, call.path("id"))
     return Answer(204, b"", {})
-
-
-def _shown(found: FeedSnapshot) -> dict[str, Any]:
-    return found.shown
 
 
 def _number(call: Call, name: str, least: int, most: int, usual: int) -> int:

@@ -11,10 +11,8 @@ from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
+from identifiers import changes
 from identifiers.changes import (
-    KIND_ALIAS,
-    KIND_IDENTIFIER,
-    KIND_PREFIX,
     AliasState,
     Change,
     IdentifierState,
@@ -113,17 +111,14 @@ def view_of(principal: Principal, own: frozenset[str]) -> View:
 def rows_of(change: Change, view: View) -> FeedRow | None:
     """Return the row of a change for a reader; None for what is in no table of the feed's own."""
     match change.kind:
-        case "identifier":
+        case changes.KIND_IDENTIFIER:
             return _record(change, _identifier_state(change.after), view)
-        case "alias":
+        case changes.KIND_ALIAS:
             return _alias(change, _alias_state(change.after))
-        case "prefix":
+        case changes.KIND_PREFIX:
             return _prefix(change, _prefix_state(change.after), view)
     return None
 
-
-KINDS: Final = (KIND_IDENTIFIER, KIND_ALIAS, KIND_PREFIX)
-"""What `rows_of` looks at."""
 
 _identifier_state: Final = msgspec.json.Decoder(IdentifierState).decode
 _alias_state: Final = msgspec.json.Decoder(AliasState).decode

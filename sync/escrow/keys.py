@@ -12,7 +12,7 @@ from sync.escrow.errors import ConfigurationUnusable
 from sync.escrow.packaging import Keys
 from sync.escrow.settings import EscrowSettings
 from sync.key_files import read_secret
-from sync.signing_keys import PEM_CHARACTERS_MAX, KeyUnusable
+from sync.signing_keys import PEM_CHARACTERS_MAX, KeyUnusable, as_pem
 
 _PEM: Final = re.compile(
     r"-----BEGIN (?:PRIVATE|PUBLIC) KEY-----([A-Za-z0-9+/=\s]+)-----END (?:PRIVATE|PUBLIC) KEY-----"
@@ -55,7 +55,7 @@ def write_pair(file: Path, key: sm2.PrivateKey) -> Path:
     """Write a key to a new file of mode 0600 and its public half beside it; raises ConfigurationUnusable."""
     public = file.with_name(file.name + ".pub")
     try:
-        for path, content, mode in ((file, _pem(key.to_der(), "PRIVATE"), 0o600), (public, public_pem(key), 0o644)):
+        for path, content, mode in ((file, as_pem(key.to_der(), "PRIVATE"), 0o600), (public, public_pem(key), 0o644)):
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="ascii") as opened:
                 opened.write(content)
     except FileExistsError as error:
@@ -67,13 +67,7 @@ def write_pair(file: Path, key: sm2.PrivateKey) -> Path:
 
 def public_pem(key: sm2.PrivateKey) -> str:
     """Return the public half in PEM."""
-    return _pem(key.public.to_der(), "PUBLIC")
-
-
-def _pem(der: bytes, kind: str) -> str:
-    text = base64.b64encode(der).decode("ascii")
-    lines = [text[start : start + 64] for start in range(0, len(text), 64)]
-    return "\n".join([f"-----BEGIN {kind} KEY-----", *lines, f"-----END {kind} KEY-----", ""])
+    return as_pem(key.public.to_der(), "PUBLIC")
 
 
 def _der(text: str, file: Path) -> bytes:

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Final
 
 import asyncpg
-import msgspec
 from aiohttp import web
 
 from registry.errors import RegistryError
 from sync.batch import PROFILE, Limits
 from sync.calendar_time import instant
+from sync.collecting.answers import as_json, number
 from sync.collecting.batch_check import COMPRESSED_OCTETS_MAX, read_batch, read_batch_id, too_large
 from sync.collecting.problems import Problem, as_answer
 from sync.database import DatabaseAway, Pool, connected, transaction
@@ -23,7 +23,6 @@ LIMITS: Final = Limits(max_parallel=4)
 AT_ONCE_MAX: Final = 8
 """Requests whose content is in memory; others are asked to come again."""
 PAGE_MAX: Final = 1_000
-NUMBER_DIGITS_MAX: Final = 9
 READ_TIMEOUT_S: Final = 60.0
 CONTENT: Final = web.RequestKey("content", bytes)
 KEY_ID: Final = web.RequestKey("key_id", str)
@@ -65,7 +64,7 @@ class Intake:
             return await handler(request)
 
     async def _capabilities(self, _: web.Request) -> web.Response:
-        return _json(
+        return as_json(
             {
                 "profiles": [PROFILE],
                 "tables": TABLES,
@@ -94,26 +93,26 @@ class Intake:
             raise Problem(403, "forbidden_scope", f"a node reports of its own prefix, {reporter}")
         async with transaction(self._pool) as connection:
             receipt = await taking.take(connection, delivered, self._node, self._now(), key_id=request[KEY_ID])
-        return _json(receipt)
+        return as_json(receipt)
 
     async def _get_batch(self, request: web.Request) -> web.Response:
         batch_id = read_batch_id(request.match_info["batch_id"])
         async with connected(self._pool) as connection:
-            return _json(await taking.receipt(connection, _reporter(request), batch_id))
+            return as_json(await taking.receipt(connection, _reporter(request), batch_id))
 
     async def _get_rejections(self, request: web.Request) -> web.Response:
         batch_id = read_batch_id(request.match_info["batch_id"])
-        after_n, limit = _number(request, "after_n", 0), min(_number(request, "limit", PAGE_MAX), PAGE_MAX)
+        after_n, limit = number(request, "after_n", 0), min(number(request, "limit", PAGE_MAX), PAGE_MAX)
         async with connected(self._pool) as connection:
             found = await taking.rejections(connection, _reporter(request), batch_id, after_n, limit)
-        return _json({"rejections": found})
+        return as_json({"rejections": found})
 
     async def _list_streams(self, request: web.Request) -> web.Response:
         table, _, scope = request.query.get("after", "").replace("\x00", "").partition("/")
-        limit = min(_number(request, "limit", PAGE_MAX), PAGE_MAX)
+        limit = min(number(request, "limit", PAGE_MAX), PAGE_MAX)
         async with connected(self._pool) as connection:
             found = await taking.streams(connection, _reporter(request), (table, scope), limit)
-        return _json({"streams": found})
+        return as_json({"streams": found})
 
     async def _get_stream(self, request: web.Request) -> web.Response:
         table, scope = request.match_info["table"], request.match_info["scope"]
@@ -122,10 +121,10 @@ class Intake:
         if scope != _reporter(request):
             raise Problem(404, "unknown_stream", "nothing ever came on this stream")
         async with connected(self._pool) as connection:
-            return _json(await taking.stream(connection, scope, table, scope))
+            return as_json(await taking.stream(connection, scope, table, scope))
 
     async def _list_directives(self, _: web.Request) -> web.Response:
-        return _json({"directives": []})
+        return as_json({"directives": []})
 
 
 @web.middleware
@@ -156,14 +155,3 @@ async def _content(request: web.Request) -> bytes:
 
 def _reporter(request: web.Request) -> str:
     return request.headers["Idn-Reporter"]
-
-
-def _number(request: web.Request, name: str, default: int) -> int:
-    text = request.query.get(name, "") or str(default)
-    if not (text.isascii() and text.isdigit() and len(text) <= NUMBER_DIGITS_MAX):
-        raise Problem(400, "malformed", f"{name} must be a number")
-    return int(text)
-
-
-def _json(value: object) -> web.Response:
-    return web.Response(body=msgspec.json.encode(value), content_type="application/json")

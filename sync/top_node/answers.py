@@ -1,11 +1,9 @@
-"""How the simulator answers: JSON, problems, numbers in queries read strictly, and signed receipts (9.11)."""
+"""How the simulator answers: problems, and signed receipts (9.11)."""
 
 import os
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any, Final
 
-import msgspec
 from aiohttp import web
 
 from sync import signing
@@ -14,8 +12,6 @@ from sync.signing import Message
 from sync.signing_keys import PrivateKey
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-NUMBER_DIGITS_MAX: Final = 9
 
 
 class Signer:
@@ -53,16 +49,3 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         return await handler(request)
     except Problem as problem:
         return as_answer(problem)
-
-
-def number(request: web.Request, name: str, default: int) -> int:
-    """Return a number of the query; raises Problem."""
-    text = request.query.get(name, "") or str(default)
-    if not (text.isascii() and text.isdigit() and len(text) <= NUMBER_DIGITS_MAX):
-        raise Problem(400, "malformed", f"{name} must be a number")
-    return int(text)
-
-
-def as_json(value: Any, status: int = 200) -> web.Response:
-    """Return a value as an answer."""
-    return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")

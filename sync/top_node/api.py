@@ -13,12 +13,12 @@ from aiohttp import web
 
 from sync.batch import PROFILE, Limits, Receipt
 from sync.calendar_time import instant
+from sync.collecting.answers import as_json, number
 from sync.collecting.batch_check import COMPRESSED_OCTETS_MAX, read_batch, read_batch_id, too_large
 from sync.collecting.header import TABLES
 from sync.collecting.problems import Problem
 from sync.signing_keys import PrivateKey, PublicKey
-from sync.top_node.answers import Signer, number, problems
-from sync.top_node.answers import as_json as _json
+from sync.top_node.answers import Signer, problems
 from sync.top_node.control import Control
 from sync.top_node.digests import DEPTH_MAX
 from sync.top_node.faults import FaultSource
@@ -110,7 +110,7 @@ class TopNode:
         return await handler(request)
 
     async def _capabilities(self, _: web.Request) -> web.Response:
-        return _json(
+        return as_json(
             {
                 "profiles": [PROFILE],
                 "tables": TABLES,
@@ -168,17 +168,17 @@ class TopNode:
         batch_id, reporter = read_batch_id(request.match_info["batch_id"]), request.headers["Idn-Reporter"]
         after_n, limit = number(request, "after_n", 0), number(request, "limit", PAGE_MAX)
         found = await self._in_thread(lambda: self._store.rejections(reporter, batch_id, after_n, min(limit, PAGE_MAX)))
-        return _json({"rejections": found})
+        return as_json({"rejections": found})
 
     async def _get_stream(self, request: web.Request) -> web.Response:
         table, scope = _stream(request)
-        return _json(await self._in_thread(lambda: self._store.stream(request.headers["Idn-Reporter"], table, scope)))
+        return as_json(await self._in_thread(lambda: self._store.stream(request.headers["Idn-Reporter"], table, scope)))
 
     async def _list_streams(self, request: web.Request) -> web.Response:
         table, _, scope = request.query.get("after", "").partition("/")
         limit = min(number(request, "limit", PAGE_MAX), PAGE_MAX)
         reporter = request.headers["Idn-Reporter"]
-        return _json({"streams": await self._in_thread(lambda: self._store.streams(reporter, (table, scope), limit))})
+        return as_json({"streams": await self._in_thread(lambda: self._store.streams(reporter, (table, scope), limit))})
 
     async def _get_digest(self, request: web.Request) -> web.Response:
         table, scope = _stream(request)
@@ -187,7 +187,7 @@ class TopNode:
         if depth > DEPTH_MAX or rows not in ("true", "false"):
             raise Problem(400, "malformed", f"depth is 0 to {DEPTH_MAX}, rows is true or false")
         reporter = request.headers["Idn-Reporter"]
-        return _json(
+        return as_json(
             await self._in_thread(
                 lambda: self._store.digest(reporter, table, scope, start, end, depth=depth, rows=rows == "true")
             )
@@ -195,14 +195,14 @@ class TopNode:
 
     async def _list_identifiers(self, request: web.Request) -> web.Response:
         after, limit = request.query.get("after", ""), min(number(request, "limit", PAGE_MAX), PAGE_MAX)
-        return _json({"identifiers": await self._in_thread(lambda: self._store.identifiers(after, limit))})
+        return as_json({"identifiers": await self._in_thread(lambda: self._store.identifiers(after, limit))})
 
     async def _get_identifier(self, request: web.Request) -> web.Response:
         identifier = request.match_info["identifier"]
         found = await self._in_thread(lambda: self._store.identifier(identifier))
         if found is None:
             raise Problem(404, "unknown_identifier", "was never reported")
-        return _json(found)
+        return as_json(found)
 
     async def _reading_files(self, _: web.Application) -> AsyncIterator[None]:
         """Take reports that come as files, as long as the application runs."""
@@ -223,7 +223,7 @@ class TopNode:
     def _receipt(self, receipt: Receipt | None) -> web.Response:
         if receipt is None:
             return web.json_response({"status": "processing"}, status=202, headers=self._retry_after())
-        return _json(receipt)
+        return as_json(receipt)
 
     def _retry_after(self) -> dict[str, str]:
         return {"Retry-After": f"{self._faults.faults.retry_after_s:.0f}"}

@@ -10,9 +10,9 @@ from aiohttp import web
 
 from identifiers.json_text import decode_json
 from identifiers.values import ValuesError
+from sync.collecting.answers import as_json, number
 from sync.collecting.header import TABLES
 from sync.collecting.problems import Problem
-from sync.top_node.answers import as_json, number
 from sync.top_node.faults import Faults, FaultsError, FaultSource, change_faults
 from sync.top_node.filing import InThread
 from sync.top_node.store import Store

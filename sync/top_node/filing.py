@@ -9,9 +9,9 @@ from aiohttp import web
 
 from identifiers.json_text import decode_json
 from identifiers.values import ValuesError
+from sync.collecting.answers import as_json, number
 from sync.collecting.batch_check import check_digest
 from sync.collecting.problems import Problem
-from sync.top_node.answers import as_json, number
 from sync.top_node.attachments import MEDIA_TYPE_CHARACTERS_MAX, OCTETS_MAX
 from sync.top_node.files_named import files_named
 from sync.top_node.store import Store
