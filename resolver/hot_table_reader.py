@@ -14,7 +14,6 @@ from xxhash import xxh3_64_intdigest
 
 from resolver.hot_table import (
     CHECKSUM_OCTETS,
-    ENTRY_FRONT,
     ENTRY_HEAD,
     ENTRY_SIZES,
     HEADER_OCTETS,
@@ -31,6 +30,7 @@ from resolver.hot_table import (
     damage_path,
     data_path,
     slots_path,
+    want_huge_pages,
     words_of,
 )
 
@@ -41,13 +41,16 @@ PROBES_MAX: Final = 1_024
 
 log = logging.getLogger(__name__)
 
-Find = Callable[[bytes], bytes | None]
+FindParts = Callable[[bytes], tuple[bytes, bytes] | None]
+"""From a key to what an HTTP answer has before and behind the name."""
+FindWire = Callable[[bytes], bytes | None]
+"""From a key to the counted public values."""
 
 
 class HotTable:
     """A table, mapped. Searches return None for what is not there, or looks odd: then LMDB has the answer.
 
-    `find` returns an entry up to its public JSON, behind its checksum; `find_wire` the counted public values.
+    `find` is for HTTP, `find_wire` for the Handle protocol.
     """
 
     def __init__(self, generation: Path, name: str) -> None:
@@ -58,6 +61,8 @@ class HotTable:
             data_inode = os.fstat(data_file.fileno()).st_ino
             mapped = mmap.mmap(slots_file.fileno(), 0, mmap.MAP_SHARED, mmap.PROT_READ)
             self._data = mmap.mmap(data_file.fileno(), 0, mmap.MAP_SHARED, mmap.PROT_READ)
+        want_huge_pages(mapped)
+        want_huge_pages(self._data)
         self._words = words_of(mapped)
         self._count = check_header(self._words, self.slots_inode, data_inode)
         if not self.live:
@@ -76,15 +81,15 @@ class HotTable:
         """How much of the entries is mapped."""
         return len(self._data)
 
-    def _finder(self, oddities: "Oddities") -> Find:
+    def _finder(self, oddities: "Oddities") -> FindParts:
         """Return the search with all it needs bound to it: it is the largest part of a hot lookup."""
         slots = self._words[HEADER_OCTETS // SLOT_OCTETS :]
         data, mask = self._data, self._count - 1
         probes_max = min(PROBES_MAX, mask)
-        entry_octets, checksum_octets, offset_mask, tag_mask = ENTRY_HEAD.size, CHECKSUM_OCTETS, OFFSET_MASK, TAG_MASK
-        unpack_head, digest, key_at = ENTRY_FRONT.unpack_from, xxh3_64_intdigest, KEY_AT
+        checksum_octets, offset_mask, tag_mask = CHECKSUM_OCTETS, OFFSET_MASK, TAG_MASK
+        unpack_head, digest, key_at = ENTRY_HEAD.unpack_from, xxh3_64_intdigest, KEY_AT
 
-        def find(key: bytes) -> bytes | None:
+        def find(key: bytes) -> tuple[bytes, bytes] | None:
             hashed = digest(key)
             tag = hashed & tag_mask
             first = at = hashed & mask
@@ -92,15 +97,18 @@ class HotTable:
                 offset = slot ^ tag
                 if offset <= offset_mask:
                     try:
-                        checksum, json_octets, key_octets = unpack_head(data, offset)
+                        checksum, key_octets, front_octets, behind_octets, _ = unpack_head(data, offset)
                     except struct.error:
                         oddities.outgrown = True
                         return None
-                    end = offset + entry_octets + key_octets + json_octets
-                    entry = data[offset + checksum_octets : end]
-                    of_key = entry[key_at : key_at + key_octets] == key
+                    key_end = key_at + key_octets
+                    front_end = key_end + front_octets
+                    start = offset + checksum_octets
+                    end = start + front_end + behind_octets
+                    entry = data[start:end]
+                    of_key = entry[key_at:key_end] == key
                     if of_key and digest(entry) == checksum:
-                        return entry
+                        return entry[key_end:front_end], entry[front_end:]
                     if end > len(data):
                         oddities.outgrown = True
                         return None
@@ -114,7 +122,7 @@ class HotTable:
 
         return find
 
-    def _wire_finder(self, oddities: "Oddities") -> Find:
+    def _wire_finder(self, oddities: "Oddities") -> FindWire:
         """Return the search of the Handle protocol, which touches nothing of an entry that it does not send."""
         slots = self._words[HEADER_OCTETS // SLOT_OCTETS :]
         data, mask = self._data, self._count - 1
@@ -130,10 +138,10 @@ class HotTable:
                 offset = slot ^ tag
                 if offset <= offset_mask:
                     try:
-                        json_octets, key_octets, wire_octets = unpack_sizes(data, offset)
+                        key_octets, front_octets, behind_octets, wire_octets = unpack_sizes(data, offset)
                         key_at = offset + head_octets
                         if data[key_at : key_at + key_octets] == key:
-                            wire_at = key_at + key_octets + json_octets + word_octets
+                            wire_at = key_at + key_octets + front_octets + behind_octets + word_octets
                             wire = data[wire_at : wire_at + wire_octets]
                             if digest(wire, hashed) == unpack_word(data, wire_at - word_octets)[0]:
                                 return wire
@@ -179,12 +187,12 @@ class HotTableReader:
         self._try_at = float("-inf")
         self._distrusted = ""
 
-    def turn(self) -> Find | None:
+    def turn(self) -> FindParts | None:
         """Return the search for this turn of the event loop, or None while no table can be trusted."""
         table = self._trusted()
         return None if table is None else table.find
 
-    def wire_turn(self) -> Find | None:
+    def wire_turn(self) -> FindWire | None:
         """Return the same for the Handle protocol."""
         table = self._trusted()
         return None if table is None else table.find_wire

@@ -187,7 +187,7 @@ class HotTableWriter:
                 if number >= SLICE_RECORDS or self._clock() >= until:
                     complete = False
                     break
-        table.write(entries)
+        table.gather(entries)
         if complete:
             self._publish(table)
 
@@ -218,7 +218,7 @@ class HotTableWriter:
         if self._filling is None:
             return
         try:
-            self._filling.write(changes)
+            self._filling.gather(changes)
         except (OSError, HotTableUnusable) as error:
             self._complain(error)
             self._drop_filling()

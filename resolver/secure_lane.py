@@ -15,5 +15,5 @@ class SecureLaneProtocol(LaneProtocol):
         super().connection_made(transport)
         connection = transport.get_extra_info("ssl_object")
         if not transport.is_closing() and connection is not None and connection.getpeercert(True):  # noqa: FBT003 - the library's own positional flag
-            self.write = None
+            self.at_rest = False
             self._hand_over(b"")

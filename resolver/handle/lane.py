@@ -20,7 +20,7 @@ from resolver.counting import Face, Source, Tallies
 from resolver.faces.desk import Desk
 from resolver.handle.wire_values import NOTHING, Selection, cut, joined, select
 from resolver.hot_table import RESTRICTED_BIT, without_mark
-from resolver.hot_table_reader import Find
+from resolver.hot_table_reader import FindWire
 from resolver.record import FLAG_WITHDRAWN, LANE_HEAD, Record, RecordDamaged
 from resolver.replica_reader import Hosted, ReplicaReader
 
@@ -90,7 +90,7 @@ class Lane:
         "writer",
     )
 
-    _find: Find
+    _find: FindWire
     under: Hosted
 
     def __init__(self, desk: Desk, site: Site, *, keeps: bool) -> None:

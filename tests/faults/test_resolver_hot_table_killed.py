@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from identifiers.changes import Change, Cursor
-from resolver.hot_table import KEY_AT, current_name
+from resolver.hot_table import current_name
 from resolver.hot_table_reader import HotTableReader
 from resolver.record import Record
 from resolver.replica_reader import ReplicaReader
 from tests.faults.follower_process import row_line
+from tests.hot_parts import public_json
 from tests.support import eventually
 from tests.unit.replica_states import identifier_change, prefix_change, url
 
@@ -67,8 +68,7 @@ def in_lmdb(directory: Path) -> bytes:
 
 def in_table(reader: HotTableReader) -> bytes:
     find = reader.turn()
-    entry = find(KEY) if find else None
-    return b"" if entry is None else entry[KEY_AT + len(KEY) :]
+    return (public_json(find(KEY)) if find else None) or b""
 
 
 @pytest.mark.parametrize(("module", "name", "after"), MOMENTS.values(), ids=MOMENTS.keys())

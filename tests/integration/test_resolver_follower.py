@@ -14,11 +14,11 @@ from identifiers.changes import START, Cursor
 from resolver.environment import MapLimits
 from resolver.follower import Follower
 from resolver.follower_states import State
-from resolver.hot_table import KEY_AT
 from resolver.hot_table_reader import HotTableReader
 from resolver.lookup import Absent, Found, Gone, Lookup
 from resolver.pace import Pace
 from resolver.replica_reader import ReplicaReader
+from tests.hot_parts import public_json
 from tests.integration.memory_journal import PREFIX, MemoryJournal
 from tests.support import eventually
 from tests.unit.replica_states import url
@@ -315,10 +315,8 @@ async def test_a_full_disk_is_waited_out(
 
 def hot(reader: HotTableReader, suffix: str) -> bytes | None:
     """Return what the hot table has for a name behind the prefix."""
-    key = f"hdl:{PREFIX}/{suffix}".encode()
     find = reader.turn()
-    entry = find(key) if find else None
-    return entry and entry[KEY_AT + len(key) :]
+    return public_json(find(f"hdl:{PREFIX}/{suffix}".encode())) if find else None
 
 
 async def test_a_hot_table_is_filled_shown_and_changed_before_a_change_is_announced(

@@ -11,13 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from identifiers.changes import Change
+from identifiers.changes import Change, Cursor
 from identifiers.values import Value
 from resolver import hot_table, hot_table_file, hot_table_writer
 from resolver.environment import MapLimits
 from resolver.hot_table import (
-    ETAG_AT,
-    KEY_AT,
     RESTRICTED_BIT,
     SLOT_OCTETS,
     TableState,
@@ -32,6 +30,7 @@ from resolver.hot_table_writer import LOOK_S, HotTableWriter
 from resolver.hot_table_writer import RETRY_S as WRITER_RETRY_S
 from resolver.record import Record, counted
 from resolver.replica import ReplicaWriter
+from tests.hot_parts import entity_tag, public_json
 from tests.unit.replica_states import identifier_change, prefix_change, url
 
 PREFIX = "88.118.8"
@@ -98,9 +97,7 @@ class Stand:
         """Return the public JSON the table has for a name. A moment passes first."""
         self.clock.now += 2 * RETRY_S
         find = self.reader.turn()
-        key = b"hdl:" + name.encode()
-        entry = find(key) if find else None
-        return entry and entry[KEY_AT + len(key) :]
+        return public_json(find(b"hdl:" + name.encode())) if find else None
 
     def stored(self, name: str) -> tuple[bytes, bytes, bytes] | None:
         """Return entity tag, public JSON and public wire values out of LMDB, of what the table should hold."""
@@ -213,14 +210,14 @@ def _assert_equal_or_silent(stand: Stand) -> None:
     complete = stand.table.figures.state == "live" and stand.live.load < hot_table_file.FULL_AT
     for name in NAMES:
         key = b"hdl:" + name.encode()
-        held, entry, wire = stand.stored(name), None, None
+        held, parts, wire = stand.stored(name), None, None
         for _ in range(2):  # the first look may find the map too short
             find, find_wire = stand.reader.turn(), stand.reader.wire_turn()
-            entry = entry or (find(key) if find else None)
+            parts = parts or (find(key) if find else None)
             wire = wire or (find_wire(key) if find_wire else None)
-        assert (entry is None) == (wire is None), name
-        if entry is not None and wire is not None:
-            assert held == (entry[ETAG_AT:KEY_AT], entry[KEY_AT + len(key) :], without_mark(wire)), name
+        assert (parts is None) == (wire is None), name
+        if parts is not None and wire is not None:
+            assert held == (entity_tag(parts), public_json(parts), without_mark(wire)), name
         elif complete:
             assert held is None, name
 
@@ -234,6 +231,7 @@ def test_whatever_happens_the_table_is_equal_to_the_records_or_silent(
         patch.setattr(hot_table_writer, "SLICE_RECORDS", 5)
         patch.setattr(hot_table_writer, "GARBAGE_OCTETS_MIN", 500)
         patch.setattr(hot_table_file, "DATA_STEP_OCTETS", 1_024)
+        patch.setattr(hot_table_file, "HUGE_PAGE_OCTETS", 1_024)
         with made(tmp_path_factory.mktemp("hot"), slots_min=16) as stand:
             for step in steps:
                 if step == "second":
@@ -251,6 +249,19 @@ def test_whatever_happens_the_table_is_equal_to_the_records_or_silent(
             stand.clock.now += 2 * RETRY_S
             assert stand.table.figures.state == "live"
             _assert_equal_or_silent(stand)
+
+
+def test_what_is_gathered_is_written_by_whole_huge_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hot_table_file, "HUGE_PAGE_OCTETS", 4_096)
+    table = HotTableFile.create(tmp_path, "hot-1", 1_024)
+    table.gather((b"hdl:key %d" % number, b"x" * 100) for number in range(200))
+    table.go_live(Cursor(1, 1))
+    places = sorted(slot & hot_table.OFFSET_MASK for slot in table._slots if slot)
+    table.close()
+    assert len(places) == 200
+    # What the first write takes in begins behind the octets that are nobody's, and reaches into the second page.
+    assert all(place // 4_096 == (place + 99) // 4_096 for place in places if place > 2 * 4_096)
+    assert places[-1] > 4 * 4_096
 
 
 def test_a_table_grows_under_a_reader_that_never_loses_a_record(stand: Stand) -> None:
