@@ -115,6 +115,8 @@ class JobRunner:
                 await jobs.touch(connection, job_id, self._clock())
         except _EndedMeanwhile:
             log.info("the job %s ended within a step, which was undone", job_id)
+            async with connected(self._pool) as connection:
+                await jobs.drop_input(connection, job_id)
         except Unavailable:
             raise
         except RegistryError as refusal:

@@ -59,7 +59,10 @@ _LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('job:' || $1, 0))"
 _INPUT = "SELECT first_line, content FROM job_input WHERE job_id = $1 AND number = $2"
 _ADD_RESULT = "INSERT INTO job_results (job_id, number, content) VALUES ($1, $2, $3)"
 _DROP_INPUT = "DELETE FROM job_input WHERE job_id = $1 AND number = $2"
-_DROP_ALL_INPUT = "DELETE FROM job_input WHERE job_id = $1"
+_DROP_ALL_INPUT = """
+DELETE FROM job_input
+WHERE job_id = $1 AND number IN (SELECT number FROM job_input WHERE job_id = $1 FOR UPDATE SKIP LOCKED)
+"""
 _ADVANCE = """
 UPDATE jobs
 SET state = $3, step = $4, place = $5, counts = $6, attempts = 0, updated_at = $7,
@@ -173,7 +176,7 @@ async def input_chunk(connection: Connection, job_id: str, number: int) -> tuple
 
 
 async def drop_input(connection: Connection, job_id: str, number: int | None = None) -> None:
-    """Forget a chunk that is done; without a number, all of them."""
+    """Forget a chunk that is done; without a number, all of them but one that is just being worked on."""
     if number is None:
         await connection.execute(_DROP_ALL_INPUT, job_id)
     else:

@@ -258,6 +258,8 @@ async def test_a_step_under_way_when_its_job_is_cancelled_is_undone(api: Api, mo
 
     monkeypatch.setattr(job_table, "add_result", cancelled_meanwhile)
     await finish(api)
+    assert (await api.admin("GET", reply.headers["Location"])).json["state"] == "cancelled"
+    assert await api.context.pool.fetchval("SELECT count(*) FROM job_input") == 0
     assert (await api.admin("GET", "/api/v1/identifiers/88.118.8/SN1")).status == 404
     assert await results(api, reply.json) == []
 
