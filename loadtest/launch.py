@@ -24,9 +24,12 @@ class RunFailed(Exception):  # noqa: N818 - the outcome's name
     """The generator brought no figures; the message says why."""
 
 
-def run_generator(plan: Plan, *, on_progress: Callable[[Progress], None], core: int | None = None) -> Figures:
+def run_generator(
+    plan: Plan, *, on_progress: Callable[[Progress], None], core: int | None = None, preempts: bool = False
+) -> Figures:
     """Run the plan in a generator process, on one `core` if given; raise RunFailed when there are no figures.
 
+    With `preempts` it goes before whatever else is on its core, where we may ask for that.
     An interrupt (Ctrl-C) ends the run early; the figures so far are returned.
     """
     process = subprocess.Popen(
@@ -35,6 +38,9 @@ def run_generator(plan: Plan, *, on_progress: Callable[[Progress], None], core: 
     with process:
         if core is not None:
             os.sched_setaffinity(process.pid, {core})
+        if preempts:
+            with contextlib.suppress(PermissionError):
+                os.sched_setscheduler(process.pid, os.SCHED_FIFO, os.sched_param(1))
         try:
             return _figures(process, plan, on_progress)
         finally:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from loadtest.bench import measures
 from loadtest.bench.bench_page import render_bench
-from loadtest.bench.beside import measure_beside
+from loadtest.bench.beside import measure_beside, measure_beside_reports
 from loadtest.bench.bulk_import import measure_bulk_import
 from loadtest.bench.growth import measure_growth
 from loadtest.bench.handle_creates import measure_handle_creates
@@ -57,6 +57,7 @@ GROUPS: tuple[tuple[Group, tuple[Measure, ...]], ...] = (
         (measures.SINGLES, measures.SNMS_BATCH, measures.SEARCH),
     ),
     (measure_beside, (measures.BESIDE,)),
+    (measure_beside_reports, (measures.BESIDE_REPORTS,)),
     (measure_reports, (measures.REPORTS,)),
     (measure_handle_lookups, (measures.HANDLE_UDP_CPU, measures.HANDLE_TCP)),
     (measure_handle_creates, (measures.HANDLE_CREATE,)),

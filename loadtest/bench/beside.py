@@ -1,15 +1,20 @@
-"""Look-ups beside the registry's work: the same look-ups at half of the capacity, alone and while others register.
+"""Look-ups beside the node's other work: at half of the capacity, while others register, and while all is reported.
 
 On two cores the worker has one for itself, and the generator shares the other with everything else of the node. So the
-times it sees beside the registry's work are its own waiting for that core, and only shown; what is judged is the
-worker's CPU time per look-up, in which passing registrations on is counted too.
+times it sees beside other work are its own waiting for that core, and only shown; what is judged is the worker's CPU
+time per look-up, in which passing registrations on is counted too. Cores share caches, and often more: any work on the
+other one makes each look-up dearer. So the peer is the worker beside a process that only computes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import subprocess
+import sys
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -18,8 +23,9 @@ import msgspec
 from loadtest.bench import settings
 from loadtest.bench.api import ensure_prefix
 from loadtest.bench.dataset import loaded_node
-from loadtest.bench.measures import BESIDE, Outcome, ratio
-from loadtest.bench.processes import cpu_s, descendants, lower_priority
+from loadtest.bench.measures import BESIDE, BESIDE_REPORTS, Outcome, ratio
+from loadtest.bench.processes import cpu_s, descendants, lower_priority, pin
+from loadtest.bench.reports import SYNC, reporting_node, told_so_far
 from loadtest.bench.rounds import lookup_plan
 from loadtest.bench.snms_batches import CALL_RECORDS, snms_rate
 from loadtest.launch import run_generator
@@ -28,6 +34,7 @@ from loadtest.plan import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from loadtest.bench.measures import Measure
     from loadtest.bench.running_node import BenchNode
@@ -39,35 +46,68 @@ GIVES_WAY = 10
 """The niceness of what shares the generator's core."""
 BUSY_EXTRA_S = 3.0
 """How much longer the registrations go on than the look-ups, which begin a moment later."""
+ALONE, COMPUTING = "alone", "beside a computing process"
 
 
 def measure_beside(bench: settings.Settings, _: set[Measure], say: Callable[[str], None]) -> list[Outcome]:
-    """Compare the worker's CPU time per look-up in turn; the times that the generator saw are shown beside it."""
-    keys = settings.keys_of(bench.records)
+    """Compare look-ups beside registrations and batches with the same look-ups beside a computing process."""
     with loaded_node(bench.work, bench.records) as node:
         asyncio.run(ensure_prefix(node.served.url, node.token, settings.WRITE_PREFIX))
-        node.pin()
-        _give_way(node)
-        node.warm()
-        closed = lookup_plan(node.served.url, keys, bench)
-        rate = _lookups(closed).rate / 2
-        plan = msgspec.structs.replace(closed, loop="open", rate=rate, spin=False)
-        say(f"look-ups at {rate:,.0f} a second, alone and beside registrations and batches")
-        alone, beside, cpu_us = [], [], [list[float](), list[float]()]
-        for number in range(1, bench.rounds + 1):
-            alone.append(_timed(node, plan, cpu_us[0]))
-            with _registry_busy(node, bench):
-                beside.append(_timed(node, plan, cpu_us[1]))
-            p50, p99 = ([_at(one[-1], of) for one in (alone, beside)] for of in ("50", "99"))
-            say(
-                f"  round {number}/{bench.rounds}  p50 {p50[0]:6.0f} µs alone, {p50[1]:6.0f} beside"
-                f"  p99 {p99[0]:8,.0f} and {p99[1]:8,.0f} µs"
-            )
+        return [_compared(BESIDE, node, bench, lambda: _registry_busy(node, bench), say)]
+
+
+def measure_beside_reports(bench: settings.Settings, _: set[Measure], say: Callable[[str], None]) -> list[Outcome]:
+    """Compare the same beside the reports of the whole journal, which rest in between."""
+    with ExitStack() as stack:
+        node, top_node = stack.enter_context(reporting_node(bench))
+        pids = (node.processes[SYNC], top_node)
+        asyncio.run(told_so_far(node.database_dsn, wait=True))
+        stack.enter_context(_signalled(pids, signal.SIGSTOP, signal.SIGCONT))
+
+        @contextmanager
+        def reporting() -> Iterator[None]:
+            before = asyncio.run(told_so_far(node.database_dsn))
+            with _signalled(pids, signal.SIGCONT, signal.SIGSTOP):
+                yield
+            if asyncio.run(told_so_far(node.database_dsn)) <= before:
+                raise ServerFailed("nothing was reported beside the look-ups: give the bench more --records")
+
+        return [_compared(BESIDE_REPORTS, node, bench, reporting, say)]
+
+
+def _compared(
+    measure: Measure,
+    node: BenchNode,
+    bench: settings.Settings,
+    busy: Callable[[], AbstractContextManager[None]],
+    say: Callable[[str], None],
+) -> Outcome:
+    """Take look-ups alone, beside a computing process and beside what is measured, in turn."""
+    node.pin()
+    _give_way(node)
+    node.warm()
+    closed = lookup_plan(node.served.url, settings.keys_of(bench.records), bench)
+    rate = _lookups(closed).rate / 2
+    plan = msgspec.structs.replace(closed, loop="open", rate=rate, spin=False)
+    say(f"look-ups at {rate:,.0f} a second; {measure.name}")
+    conditions: dict[str, Callable[[], AbstractContextManager[None]]] = {
+        ALONE: nullcontext,
+        COMPUTING: _computing,
+        "beside": busy,
+    }
+    taken: dict[str, list[Series]] = {name: [] for name in conditions}
+    cpu_us: dict[str, list[float]] = {name: [] for name in conditions}
+    for number in range(1, bench.rounds + 1):
+        for name, condition in conditions.items():
+            with condition():
+                taken[name].append(_timed(node, plan, cpu_us[name]))
+        told = "  ".join(f"{name} {of[-1]:.2f} µs, p50 {_at(taken[name][-1], '50'):.0f}" for name, of in cpu_us.items())
+        say(f"  round {number}/{bench.rounds}  {told}")
     figures: dict[str, float] = {"lookups per second": round(rate)}
-    for name, taken, used_us in (("alone", alone, cpu_us[0]), ("beside", beside, cpu_us[1])):
-        figures |= {f"{name} p{at} µs": round(median(_at(one, at) for one in taken)) for at in ("50", "99")}
-        figures[f"{name} worker CPU µs"] = round(median(used_us), 2)
-    return [ratio(BESIDE, cpu_us[1], cpu_us[0], figures)]
+    for name, series in taken.items():
+        figures |= {f"{name}: p{at} µs": round(median(_at(one, at) for one in series)) for at in ("50", "99")}
+        figures[f"{name}: worker CPU µs"] = round(median(cpu_us[name]), 2)
+    return ratio(measure, cpu_us["beside"], cpu_us[COMPUTING], figures)
 
 
 def _timed(node: BenchNode, plan: Plan, cpu_us: list[float]) -> Series:
@@ -78,7 +118,7 @@ def _timed(node: BenchNode, plan: Plan, cpu_us: list[float]) -> Series:
 
 
 def _lookups(plan: Plan) -> Series:
-    series = run_generator(plan, on_progress=lambda _: None, core=settings.CLIENT_CORE).series[-1]
+    series = run_generator(plan, on_progress=lambda _: None, core=settings.CLIENT_CORE, preempts=True).series[-1]
     if series.wrong or not series.answered:
         raise ServerFailed(f"{series.wrong:,} of {series.arrived:,} answers were wrong: {series.statuses}")
     return series
@@ -134,6 +174,29 @@ def _send_lists(node: BenchNode, ended: threading.Event, failures: list[Exceptio
             ended.wait(BATCH_PAUSE_S)
     except Exception as error:  # noqa: BLE001 - told to the measuring thread
         failures.append(error)
+
+
+@contextmanager
+def _computing() -> Iterator[None]:
+    """Keep the core of everything else busy with what needs nothing but the core."""
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:
+        try:
+            pin(process.pid, settings.CLIENT_CORE)
+            lower_priority(process.pid, GIVES_WAY)
+            yield
+        finally:
+            process.kill()
+
+
+@contextmanager
+def _signalled(pids: tuple[int, ...], before: signal.Signals, after: signal.Signals) -> Iterator[None]:
+    for pid in pids:
+        os.kill(pid, before)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, after)
 
 
 def _give_way(node: BenchNode) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from loadtest.bench.running_node import bench_node
 from loadtest.peers.served import ServerFailed, free_port, running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from loadtest.bench.measures import Measure
     from loadtest.bench.running_node import BenchNode
@@ -39,24 +40,40 @@ _TOLD = "SELECT coalesce(sum(row_count), 0) FROM report_batches WHERE state = 'a
 
 def measure_reports(bench: settings.Settings, _: set[Measure], say: Callable[[str], None]) -> list[Outcome]:
     """Measure from the first acknowledged batch to the last, with the memory of the reporting process on the way."""
+    say(f"{bench.records:,} identifiers reported to the simulator of the national node")
+    with reporting_node(bench) as (node, _top_node):
+        return [asyncio.run(_told(node, bench.records, say))]
+
+
+@contextmanager
+def reporting_node(bench: settings.Settings) -> Iterator[tuple[BenchNode, int]]:
+    """Run a node that reports its whole journal to the simulator, whose process id comes with it."""
     with loaded_node(bench.work, bench.records) as node:
         asyncio.run(_forget(node.database_dsn))  # a journal that was told before is told anew
         data_dir = node.data_dir
-    top_node = bench.work / "top-node"
-    shutil.rmtree(top_node, ignore_errors=True)
+    folder = bench.work / "top-node"
+    shutil.rmtree(folder, ignore_errors=True)
     port = free_port()
     command = [str(Path(sys.executable).parent / "idnode"), "top-node"]
-    command += ["--data-dir", str(top_node), "--listen", f"127.0.0.1:{port}"]
+    command += ["--data-dir", str(folder), "--listen", f"127.0.0.1:{port}"]
     reporting = {
         "IDNODE_SYNC_UPSTREAM_URL": f"http://127.0.0.1:{port}",
         "IDNODE_SYNC_REPORTER_PREFIX": REPORTER,
         "IDNODE_SYNC_DEFAULT_TEMPLATE": TEMPLATE,
     }
-    say(f"{bench.records:,} identifiers reported to the simulator of the national node")
-    with running(command, log=bench.work / "top-node.log"), bench_node(data_dir, settings_too=reporting) as node:
-        outcome = asyncio.run(_told(node, bench.records, say))
-    shutil.rmtree(top_node, ignore_errors=True)
-    return [outcome]
+    log = bench.work / "top-node.log"
+    with running(command, log=log) as top_node, bench_node(data_dir, settings_too=reporting) as node:
+        yield node, top_node.pid
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+async def told_so_far(dsn: str, *, wait: bool = False) -> int:
+    """Return how many identifiers are acknowledged; with `wait` not before some are. Raises ServerFailed."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        return (await _first(connection))[0] if wait else int(await connection.fetchval(_TOLD))
+    finally:
+        await connection.close()
 
 
 async def _told(node: BenchNode, records: int, say: Callable[[str], None]) -> Outcome:
