@@ -57,6 +57,9 @@ _DECODE_BODY: Final = msgspec.json.Decoder(_PlainBody).decode
 _DECODE: Final = msgspec.json.Decoder(_PlainLine).decode
 _PERMISSIONS: Final = {format(bits, "04b"): bits for bits in range(16)}
 
+_LINE_MEMBERS: Final = ("identifier", "values")
+_NO_TEMPLATE: Final = "one template holds for the whole batch: name it in the request, and remove it here"
+
 # Quotation marks, without escaped ones: two around each member name and each string.
 _LINE_QUOTES: Final = 2 * 2 + 2  # "identifier":"…","values":
 _BODY_QUOTES: Final = 2  # "values":
@@ -70,8 +73,8 @@ _TTL_QUOTES: Final = 2
 def decode_row(line: bytes, *, timestamp: int = 0) -> tuple[str, tuple[Value, ...]]:
     """Decode ``{"identifier":…,"values":[…]}`` into the name and its checked values in ascending index order.
 
-    ``timestamp`` (seconds since 1970) goes into every value; timestamps in the line are dropped. Other members are
-    ignored. Raises ValuesError as ``read_values`` does; the name is not checked here.
+    ``timestamp`` (seconds since 1970) goes into every value; timestamps in the line are dropped. Raises ValuesError as
+    ``read_values`` does, and for other members of the line; the name is not checked here.
     """
     # The count of quotation marks proves that no member occurs twice. A backslash written twice makes it unsure which
     # of them are escaped. A record has fewer octets on the wire than its line has.
@@ -233,6 +236,9 @@ def _plain_beginning(index: int, type_: str) -> bytes:
 
 def _decode_carefully(line: bytes, timestamp: int) -> tuple[str, tuple[Value, ...]]:
     row: dict[str, Any] = as_object(decode_json(line), "")
+    for other in row:
+        if other not in _LINE_MEMBERS:
+            raise ValuesError(_NO_TEMPLATE if other == "template" else "there is no such field: remove it", other[:64])
     name = as_text(member(row, "identifier", ""), "identifier")
     values = read_values(member(row, "values", ""))
     if timestamp:

@@ -12,6 +12,7 @@ from identifiers.values import Reference, Value
 
 Face = Literal["handle_tcp", "handle_udp", "handle_http"]
 
+ANY_TAG: Final = "*"
 NAMES_PER_PAGE_MAX: Final = 10_000
 PAGE_OCTETS_MAX: Final = 2**20
 """A page of names ends after about this many octets of them, whatever its limit."""
@@ -20,8 +21,9 @@ PAGE_OCTETS_MAX: Final = 2**20
 class Create(msgspec.Struct, frozen=True, tag="create", omit_defaults=True):
     """Op 100. `overwrite` (OWE) replaces a whole record; `mint` (MNS) appends a random UUID to `name`.
 
-    `entity_tag`: the record's entity tag as lookups show it (16 hexadecimal digits); the record must still have it,
-    else code 201 with `stale`.
+    `entity_tag`: the record's entity tag as a lookup has shown it, to anybody or to an administrator (16 hexadecimal
+    digits); the record must still have it, else code 201 with `stale`. Of single values theirs alone counts as well.
+    `ANY_TAG`: there must be a record.
     """
 
     name: str
@@ -113,10 +115,18 @@ Listing = ListHandles | ListDerived | ListHomed
 Operation = Writing | Listing | Home | Unhome
 
 
+class Group(msgspec.Struct, frozen=True, array_like=True):
+    """The public HS_VLIST values of a record elsewhere, as a worker has read them."""
+
+    name: str
+    values: tuple[Value, ...]
+
+
 class HandleRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     """One operation. `user` is who proved to be an administrator; None only for changes of public-write values.
 
-    `number` is the worker's own, to tell answers apart. `address` is the client's.
+    `number` is the worker's own, to tell answers apart. `address` is the client's. `groups` are those below prefixes
+    that are not served here, which decide about the user's rights.
     """
 
     number: int
@@ -124,6 +134,7 @@ class HandleRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     face: Face
     user: Reference | None = None
     address: str = "unknown"
+    groups: tuple[Group, ...] = ()
 
 
 class HandleAnswer(msgspec.Struct, frozen=True, omit_defaults=True):

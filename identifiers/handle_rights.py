@@ -25,6 +25,16 @@ Question = Generator[str, Values | None, bool]
 """Yields the name of a record, is sent its values (None: it cannot be had), and returns the answer."""
 
 
+class GroupBounds(NamedTuple):
+    """How deep groups may contain groups, and how many of their members are looked at in all."""
+
+    depth: int = VLIST_DEPTH_MAX
+    references: int = VLIST_REFERENCES_MAX
+
+
+GROUP_BOUNDS: Final = GroupBounds()
+
+
 class Need(NamedTuple):
     """Bits of one HS_ADMIN value on the record with this name."""
 
@@ -65,15 +75,15 @@ def matches(user: Reference, grant: Reference) -> bool:
     return grant.index in (user.index, 0) and folded_name(grant.handle) == folded_name(user.handle)
 
 
-def may(user: Reference, needs: Needs, service: Iterable[Reference]) -> Question:
+def may(user: Reference, needs: Needs, service: Iterable[Reference], bounds: GroupBounds = GROUP_BOUNDS) -> Question:
     """Ask whether a user meets one of the alternatives, or is a service administrator."""
-    if (yield from is_member(user, service)):
+    if (yield from is_member(user, service, bounds)):
         return True
     for alternative in needs:
         met = True
         for need in alternative:
             values = yield need.name
-            met = yield from is_member(user, _granted(values or (), need.bits))
+            met = yield from is_member(user, _granted(values or (), need.bits), bounds)
             if not met:
                 break
         if met:
@@ -81,7 +91,7 @@ def may(user: Reference, needs: Needs, service: Iterable[Reference]) -> Question
     return False
 
 
-def is_member(user: Reference, grants: Iterable[Reference]) -> Question:
+def is_member(user: Reference, grants: Iterable[Reference], bounds: GroupBounds = GROUP_BOUNDS) -> Question:
     """Ask whether a user is named by a grant, or by a group that one names, however deep, within bounds (10.2)."""
     waiting = deque((grant, 0) for grant in grants)
     if any(matches(user, grant) for grant, _ in waiting):
@@ -91,11 +101,11 @@ def is_member(user: Reference, grants: Iterable[Reference]) -> Question:
     while waiting:
         group, depth = waiting.popleft()
         place = folded_name(group.handle), group.index
-        if group.index == 0 or depth >= VLIST_DEPTH_MAX or place in seen:
+        if group.index == 0 or depth >= bounds.depth or place in seen:
             continue
         seen.add(place)
         members = _members((yield group.handle) or (), group.index)
-        for member in members[: max(0, VLIST_REFERENCES_MAX - counted)]:
+        for member in members[: max(0, bounds.references - counted)]:
             counted += 1
             if matches(user, member):
                 return True

@@ -1,5 +1,6 @@
 """HS_SITE: the servers a prefix is served by (RFC 3651, section 3.2.2, in the layout existing software writes)."""
 
+from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 import msgspec
@@ -14,6 +15,7 @@ ADMINISTRATION: Final = 0x01
 QUERY: Final = 0x02
 
 _ADDRESS_OCTETS: Final = 16
+_BEFORE_IPV4: Final = (bytes(12), bytes(10) + b"\xff\xff")
 _ATTRIBUTE_OCTETS_MIN: Final = 8
 _SERVER_OCTETS_MIN: Final = 28
 _INTERFACE_OCTETS_MIN: Final = 6
@@ -47,6 +49,14 @@ class Site(msgspec.Struct, frozen=True):
     hash_option: int = HASH_BY_WHOLE_NAME
     hash_filter: bytes = b""
     format_version: int = FORMAT_VERSION
+
+
+def host_of(server: Server) -> str:
+    """Return the address of a server as text; IPv4 also where it is written as ::ffff:a.b.c.d (RFC 3651)."""
+    head, tail = server.address[:12], server.address[12:]
+    if head in _BEFORE_IPV4 and (tail[0] or not any(server.address)):  # not ::1 and its like
+        return str(IPv4Address(tail))
+    return str(IPv6Address(server.address))
 
 
 def parse_site(octets: bytes) -> Site:

@@ -17,6 +17,7 @@ from identifiers.hs_site import (
     Server,
     Site,
     encode_site,
+    host_of,
     parse_site,
 )
 from identifiers.json_shape import as_base64, as_hex, as_list, as_number, as_object, as_text, member
@@ -29,7 +30,6 @@ _VERSION: Final = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})")
 _U1: Final = 0xFF
 _U2: Final = 0xFFFF
 _IPV4_ZEROS: Final = bytes(12)
-_MAPPED: Final = bytes(10) + b"\xff\xff"
 
 
 def site_to_json(octets: bytes) -> dict[str, Any]:
@@ -74,16 +74,10 @@ def site_from_json(raw: Any, field: str) -> bytes:
 def _show_server(server: Server) -> dict[str, Any]:
     return {
         "serverId": server.id,
-        "address": _show_address(server.address),
+        "address": host_of(server),
         "publicKey": _show_key(server.public_key),
         "interfaces": [_show_interface(port) for port in server.interfaces],
     }
-
-
-def _show_address(address: bytes) -> str:
-    if address[:12] in (_IPV4_ZEROS, _MAPPED) and (any(address[12:13]) or not any(address)):
-        return str(ipaddress.IPv4Address(address[12:]))
-    return str(ipaddress.IPv6Address(address))
 
 
 def _show_key(octets: bytes) -> dict[str, Any]:

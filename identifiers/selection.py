@@ -6,7 +6,7 @@ Who may read the others is decided in `visibility`.
 from collections.abc import Collection, Iterable
 
 from identifiers.handle import fold
-from identifiers.values import ADMIN_READ, PUBLIC_READ, Value
+from identifiers.values import ADMIN_READ, PUBLIC_READ, Value, is_public
 
 
 def select(values: Iterable[Value], indexes: Collection[int] = (), types: Iterable[str] = ()) -> tuple[Value, ...]:
@@ -29,9 +29,9 @@ def select(values: Iterable[Value], indexes: Collection[int] = (), types: Iterab
 
 def is_private(value: Value) -> bool:
     """Say whether only administrators with the right to read may read the value."""
-    return value.permissions & (PUBLIC_READ | ADMIN_READ) == ADMIN_READ
+    return bool(value.permissions & (PUBLIC_READ | ADMIN_READ)) and not is_public(value)
 
 
 def publicly_readable(values: Iterable[Value]) -> tuple[Value, ...]:
     """Return the values anyone may read."""
-    return tuple(value for value in values if value.permissions & PUBLIC_READ)
+    return tuple(value for value in values if is_public(value))

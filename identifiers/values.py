@@ -27,6 +27,8 @@ PUBLIC_READ: Final = 0b0010
 PUBLIC_WRITE: Final = 0b0001
 PERMISSIONS_MAX: Final = 0b1111
 PERMISSIONS_DEFAULT: Final = ADMIN_READ | ADMIN_WRITE | PUBLIC_READ
+SECRET_TYPE: Final = "HS_SECKEY"  # noqa: S105 - the name of a type
+"""Values of this type are nobody's but administrators', whatever their permissions say (handle wire 22)."""
 
 PROTOCOL_ERROR: Final = 4
 VALUE_ALREADY_EXISTS: Final = 201
@@ -73,6 +75,11 @@ class Value(msgspec.Struct, frozen=True, gc=False):
     timestamp: int = 0
     references: tuple[Reference, ...] = ()
     ttl_type: int | None = None
+
+
+def is_public(value: Value) -> bool:
+    """Say whether anyone may read a value: its permissions say so, and it is no secret."""
+    return bool(value.permissions & PUBLIC_READ) and value.type.upper() != SECRET_TYPE
 
 
 def check_values(values: Sequence[Value]) -> None:

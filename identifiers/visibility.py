@@ -1,6 +1,6 @@
 """Who may read which value of a record: by the permission bits of each value, and by what grants add to them.
 
-    public read                anyone
+    public read                anyone; of secrets (HS_SECKEY) those of the next line
     admin read only            node administrators, the owning enterprise, holders of a read grant (grade 2)
     neither                    holders of a read grant, whoever they are (grade 3)
 
@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final
 
 from identifiers.changes import GrantInForce, GrantState, ObjectKind, Right
-from identifiers.values import ADMIN_READ, PUBLIC_READ, Value
+from identifiers.values import ADMIN_READ, PUBLIC_READ, Value, is_public
 
 ITEM_INDEX_MIN: Final = 2_000
 """Values from this index on are items of templates; those below are the Handle system's own, keys among them."""
@@ -65,9 +65,9 @@ def is_readable(value: Value, *, admin: bool, owner: bool, granted: Granted = NO
 
     `admin`: an administrator of the node. `owner`: a member of the enterprise the record belongs to.
     """
-    if value.permissions & PUBLIC_READ:
+    if is_public(value):
         return True
-    if value.permissions & ADMIN_READ and (admin or owner):
+    if value.permissions & (ADMIN_READ | PUBLIC_READ) and (admin or owner):
         return True
     return granted.covers(value.index)
 

@@ -79,6 +79,12 @@ COMMANDS: Final = (
         "app",
         "Deposits with the disaster-recovery node: make, check, and rebuild a node from them.",
     ),
+    CommandRow(
+        "takeover",
+        "node.commands.takeover_command",
+        "app",
+        "Emergency take-over: another body serves for this node, and gives back what it registered.",
+    ),
 )
 
 

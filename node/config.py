@@ -15,7 +15,7 @@ import msgspec
 
 from node.errors import SettingsError
 from node.setting_table import SETTINGS
-from node.settings import Settings, read_value
+from node.settings import Settings, Sync, read_value
 
 FILE_NAME = "idnode.toml"
 _FILE_OCTETS_MAX = 1_048_576
@@ -97,6 +97,12 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         yield "http.tls_address is set, so http.tls_certificate_file and http.tls_key_file have to be set too"
     if http.client_certificates != "off" and not http.tls_address:
         yield "http.client_certificates is set, but clients show certificates over TLS only: set http.tls_address too"
+    if settings.mirror.sign_key_file and not settings.mirror.key_id:
+        yield "mirror.sign_key_file is set but mirror.key_id is not; give the name that node knows the key by"
+    yield from _contradictions_of_reports(sync)
+
+
+def _contradictions_of_reports(sync: Sync) -> Iterator[str]:
     if sync.reports and not sync.reporter_prefix:
         yield (
             f"reports have somewhere to go (sync.transport = {sync.transport}) but sync.reporter_prefix is not set; "

@@ -17,7 +17,7 @@ from identifiers.visibility import readable
 from registry.database import Connection
 from registry.service.feed_rows import FeedRow, View
 from registry.service.records import may_be_restricted
-from registry.states import instant, template_state
+from registry.states import template_state, to_second
 from registry.tables import templates
 from sync import registered_things
 from sync.batch import Row
@@ -35,6 +35,8 @@ PAGE: Final = 1_000
 OLDEST_VERSION: Final = 1
 """The version of a row in a snapshot: whatever follows is newer."""
 
+_OF_NO_VALUE: Final = ("enterprise_prefix", "identifier", "created_on", "metadata_id", "operation_type")
+"""Columns of T9 that are not taken from an identifier's values (docking contract 4.9, context and 1 to 4)."""
 _OPERATIONS: Final = {"create": Operation.ADD, "update": Operation.MODIFY, "withdraw": Operation.DELETE}
 _decoder: Final = msgspec.json.Decoder(IdentifierState)
 _report_decoder: Final = msgspec.json.Decoder(ReportState)
@@ -56,8 +58,7 @@ class FeedReports:
         """Return the rows of each change by its place in `changes`; a thing touched again is told with the last."""
         found: dict[int, list[FeedRow]] = {}
         await self._identifiers(connection, changes, view, found)
-        if view.everything or view.enterprise is not None:
-            await self._reported(connection, changes, found)
+        await self._reported(connection, changes, view, found)
         touched: dict[str, int] = {}
         for at, change in enumerate(changes):
             if change.kind in registered_things.KINDS:
@@ -69,7 +70,7 @@ class FeedReports:
         reader = Things(connection, self._reporter, datetime.now(UTC))
         for at, things in by_place.items():
             change = changes[at]
-            rows = await self._states(connection, reader, things, instant(change.at), change.xid)
+            rows = await self._states(connection, reader, things, to_second(change.at), change.xid)
             found.setdefault(at, []).extend(rows)
         return found
 
@@ -77,15 +78,13 @@ class FeedReports:
         """Yield the rows as they are now, but those of T9 that are made of the journal, a page of things at a time."""
         reader = Things(connection, self._reporter, taken_at)
         async for things in registered_things.everything(connection):
-            rows = await self._states(connection, reader, things, instant(taken_at), OLDEST_VERSION)
+            rows = await self._states(connection, reader, things, to_second(taken_at), OLDEST_VERSION)
             yield [row for row in rows if row.op == "upsert"]
-        if not (view.everything or view.enterprise is not None):
-            return
         for reporter in await reported_identifiers.reporters(connection):
             after = ""
             while page := await reported_identifiers.page(connection, reporter, after, PAGE):
                 after = page[-1].key
-                yield [_as_feed_row(row, reporter) for row in page]
+                yield [_as_told(row, reporter, view) for row in page]
 
     async def _states(
         self, connection: Connection, reader: Things, things: Sequence[str], at: str, ver: int
@@ -117,14 +116,14 @@ class FeedReports:
         return rows
 
     async def _reported(
-        self, connection: Connection, changes: Sequence[Change], found: dict[int, list[FeedRow]]
+        self, connection: Connection, changes: Sequence[Change], view: View, found: dict[int, list[FeedRow]]
     ) -> None:
-        """Add identifiers of enterprises' own nodes: nobody but these and readers of everything is told of them."""
+        """Add the identifiers that enterprises' own nodes have told of."""
         for at, change in enumerate(changes):
             if change.kind == KIND_REPORT:
                 report = _report_decoder.decode(change.after)
                 rows = await reported_identifiers.of_batch(connection, report.batch_id)
-                found.setdefault(at, []).extend(_as_feed_row(row, report.scope) for row in rows)
+                found.setdefault(at, []).extend(_as_told(row, report.scope, view) for row in rows)
 
     async def _identifiers(
         self, connection: Connection, changes: Sequence[Change], view: View, found: dict[int, list[FeedRow]]
@@ -147,6 +146,20 @@ class FeedReports:
 
 def _as_feed_row(row: Row, scope: str) -> FeedRow:
     return FeedRow(at=row.at, table=IDENTIFIERS, scope=scope, key=row.key, op=row.op, ver=row.ver, data=row.data)
+
+
+def _as_told(row: Row, scope: str, view: View) -> FeedRow:
+    """Return a row of an enterprise's own node; a mirror is told that the identifier is there, and none of its values.
+
+    Such a node says nothing of who may read what, so only itself and readers of everything see the columns that are
+    made of values.
+    """
+    shown = _as_feed_row(row, scope)
+    if view.everything or view.enterprise is not None or shown.data is msgspec.UNSET:
+        return shown
+    data: dict[str, Any] = msgspec.json.decode(shown.data)
+    public = {name: value for name, value in data.items() if name in _OF_NO_VALUE}
+    return msgspec.structs.replace(shown, data=msgspec.Raw(msgspec.json.encode(public)))
 
 
 async def _learn(connection: Connection, known: Templates, code: str) -> None:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from identifiers.handle_wire.keys import public_octets
 from node.addresses import HostPort
 from node.errors import DataDirectoryError
+from node.handle_bounds import reassembly_limits
 from node.settings import Settings
 from resolver.handle.limits import HandleLimits, HandleSettings
 from resolver.handle.server_key import ServerKeyUnusable, ensure_server_key, read_server_key
@@ -51,6 +52,8 @@ def handle_settings(settings: Settings, port: int) -> HandleSettings:
         octets_per_source=handle.udp_octets_per_s,
         signed_per_source=handle.udp_signed_per_s,
         signed_in_all=handle.udp_signed_in_all_per_s,
+        udp_answer_octets=handle.udp_answer_octets_max,
+        reassembly=reassembly_limits(handle),
     )
     return HandleSettings(handle.address.host, port, site, key_file, limits)
 

@@ -2,9 +2,9 @@
 
 from aiohttp import web
 
+from identifiers.signing_keys import KeyUnusable, read_public
 from registry.context import RegistryContext
 from sync.intake.application import Intake
-from sync.signing_keys import KeyUnusable, read_public
 
 PATH = "/report"
 """Below it lies the profile's own path, `/v1/…`."""

@@ -10,6 +10,8 @@ import orjson
 
 from node.paths import DataPaths
 from registry.database import Pool, connected
+from registry.states import instant
+from registry.tables import read_only
 from sync.status import ReporterStatus, reporter_status
 
 Section = Callable[[], Awaitable[Any]]
@@ -34,7 +36,15 @@ def node_status(paths: DataPaths, pool: Pool, reporter: str = "") -> Mapping[str
     async def handle() -> Any:
         return await asyncio.to_thread(_handle, paths.node_file)
 
-    return {"handle": handle, "processes": processes, "spool": spool} | ({"sync": sync} if reporter else {})
+    async def takeover() -> Any:
+        async with connected(pool) as connection:
+            found = await read_only.find(connection)
+        if found is None:
+            return "none"
+        return f"UNDER WAY since {instant(found.since)}, nothing is changed here: {found.reason}"
+
+    sections = {"handle": handle, "processes": processes, "spool": spool, "take-over": takeover}
+    return sections | ({"sync": sync} if reporter else {})
 
 
 def _processes(node_file: Path) -> list[dict[str, Any]]:

@@ -22,6 +22,8 @@ class DataPaths:
         self.spool = data_dir / "spool" / "lookups"
         self.snapshots = data_dir / "snapshots"
         self.monitor = data_dir / "monitor"
+        self.events = self.monitor / "events"
+        self.events_told_directly = self.monitor / "told-directly"
         self.run = data_dir / "run"
         self.metrics = self.run / "metrics"
         self.handle_state = self.run / "handle"

@@ -9,15 +9,13 @@ import msgspec
 from msgspec import Meta
 
 from node.addresses import HostPort
+from node.handle_bounds import HandleBounds
+from node.setting_kinds import number as _number
 
 _WEB_ADDRESS = {"form": "an address such as https://node.example.org"}
 _DATABASE_ADDRESS = {"form": "an address such as postgresql://user:password@host/database", "secret": True}
 
 Network = IPv4Network | IPv6Network
-
-
-def _number(meaning: str, unit: str, least: int, most: int) -> Meta:
-    return Meta(ge=least, le=most, description=meaning, extra={"unit": unit})
 
 
 class TrustedNetworks(tuple[Network, ...]):
@@ -188,6 +186,20 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     ] = 180
 
 
+class Feed(msgspec.Struct, frozen=True, kw_only=True):
+    """The change feed: who reads it with signed requests instead of a token."""
+
+    readers_file: Annotated[
+        str,
+        Meta(
+            max_length=4096,
+            description="a TOML file with the keys of the national node and of mirrors; read again when it changes; "
+            "empty: only tokens count, and keys of enterprises' own nodes",
+            extra={"form": "a path"},
+        ),
+    ] = ""
+
+
 class Mirror(msgspec.Struct, frozen=True, kw_only=True):
     """Being a read-only mirror of another node: no database, no registry, its lookups only."""
 
@@ -205,8 +217,25 @@ class Mirror(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             max_length=4096,
             description="the token shown to that node, of an account with the role reader and no enterprise; "
-            "empty: mirror-token in the data directory",
+            "empty: mirror-token in the data directory; not read where sign_key_file is set",
             extra={"form": "a path"},
+        ),
+    ] = ""
+    sign_key_file: Annotated[
+        str,
+        Meta(
+            max_length=4096,
+            description="the private key that signs requests to that node instead; `idnode sync key new` makes one",
+            extra={"form": "a path"},
+        ),
+    ] = ""
+    key_id: Annotated[
+        str,
+        Meta(
+            pattern=r"^([0-9]+(\.[0-9]+)*#[A-Za-z0-9._-]{1,64})?$",
+            max_length=300,
+            description="the name under which that node knows the key; needed where sign_key_file is set",
+            extra={"form": "<prefix>#<label>"},
         ),
     ] = ""
 
@@ -239,7 +268,7 @@ class Snms(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
 
 
-class Handle(msgspec.Struct, frozen=True, kw_only=True):
+class Handle(HandleBounds, frozen=True, kw_only=True):
     """The Handle protocol over TCP and UDP, on one port shared by all workers, and who administers the node with it."""
 
     address: Annotated[HostPort, Meta(description="where to listen; port 0 takes any free one")] = HostPort(
@@ -325,10 +354,23 @@ class Handle(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             pattern=r"^(\S+:[0-9]{1,5})?$",
             max_length=512,
-            description="Handle server where keys of users elsewhere are looked up; empty: only users here count",
+            description="Handle server where users and groups elsewhere are looked up; empty: only those here count",
             extra={"form": "HOST:PORT, such as 192.0.2.1:2641"},
         ),
     ] = ""
+    upstream_key_file: Annotated[
+        str,
+        Meta(
+            max_length=4096,
+            description="its public key, PEM or as an HS_PUBKEY value has it: its answers then count only with its "
+            "signature",
+            extra={"form": "a path"},
+        ),
+    ] = ""
+    upstream_networks: Annotated[
+        TrustedNetworks,
+        Meta(description="networks, besides public addresses, whose servers are asked where the upstream names them"),
+    ] = TrustedNetworks()
 
 
 class Replica(msgspec.Struct, frozen=True, kw_only=True):
@@ -577,6 +619,10 @@ class Monitor(msgspec.Struct, frozen=True, kw_only=True):
     failing_percent: Annotated[
         int, _number("share of a round's probes from which on it has failed", "percent", 1, 100)
     ] = 51
+    blocked_percent: Annotated[
+        int,
+        _number("share of the traffic turned away by limits of rate from which on it is an attack", "percent", 1, 100),
+    ] = 20
     abnormal_after_s: Annotated[
         int, _number("how long a condition fails before an event says so", "seconds", 0, 3600)
     ] = 30
@@ -714,6 +760,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     journal: Journal = Journal()
     audit: Audit = Audit()
     national: National = National()
+    feed: Feed = Feed()
     mirror: Mirror = Mirror()
     snms: Snms = Snms()
     handle: Handle = Handle()
@@ -733,6 +780,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def monitors(self) -> bool:
         """Whether the node checks itself: a mirror registers nothing, and events need the node's prefix."""
         return self.monitor.enabled and bool(self.sync.reporter_prefix) and not self.mirror.upstream_url
+
+    @property
+    def syncs(self) -> bool:
+        """Whether there is anything for the sync process to do: reports, or deposits."""
+        return (self.sync.reports or bool(self.escrow.prefixes)) and not self.mirror.upstream_url
 
     @property
     def secret_file(self) -> Path:

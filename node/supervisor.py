@@ -20,6 +20,7 @@ from node.database import prepare_database
 from node.errors import NodeError, ReadinessError
 from node.family import postgres_spec, process_spec
 from node.handle_site import ensure_handle_key
+from node.handle_users import auth_settings
 from node.metrics import process_registry, published
 from node.node_file import NodeDescription, write_node_file
 from node.paths import DataPaths
@@ -88,6 +89,7 @@ class Supervisor:
         ensure_secret(self._settings.secret_file)
         token = None if self._mirror_of else await self._begin_database(tasks)
         await asyncio.to_thread(ensure_handle_key, self._settings.handle_key_file)
+        auth_settings(self._settings.handle)  # now, so that a wrong one is said here
         # Before the first process can answer: whoever sees it answer finds it described.
         self._is_described = True
         await self._until_ready([self._begin(tasks, spec) for spec in self._process_specs()])
@@ -122,7 +124,7 @@ class Supervisor:
             [("follower", "follower")] if self._mirror_of else [("registry", "registry"), ("follower", "follower")]
         )
         programs += [("worker", f"worker-{number}") for number in range(self._settings.worker_count)]
-        if self._settings.sync.reports and not self._mirror_of:
+        if self._settings.syncs:
             programs.append(("sync", "sync"))
         if self._settings.monitors:
             programs.append(("monitor", "monitor"))

@@ -85,6 +85,8 @@ def _handler(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespon
 
 async def _principal(request: web.Request, context: RegistryContext, action: Action) -> Principal | None:
     """Tell who sent a request, and count it against the rate of its enterprise; None for one without a token."""
+    if action is Action.READ_FEED and "Signature-Input" in request.headers:
+        return await _signer(request, context)
     header = request.headers.get("Authorization")
     # Who signs in anew often still sends the token that has just expired.
     if header is None or action in (Action.READ_API_DESCRIPTION, Action.SIGN_IN):
@@ -104,6 +106,14 @@ async def _principal(request: web.Request, context: RegistryContext, action: Act
         context.tokens.remember(token.strip(), principal, now)
     origin.current().actor = principal.account
     await admit(context, principal, now)
+    return principal
+
+
+async def _signer(request: web.Request, context: RegistryContext) -> Principal:
+    """Tell who signed a request to the change feed (docking contract 10)."""
+    principal = await context.feed_readers.principal(request, context.pool)
+    origin.current().actor = principal.account
+    await admit(context, principal, context.clock())
     return principal
 
 

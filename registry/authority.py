@@ -72,6 +72,7 @@ class Action(Enum):
     CHANGE_QUOTA = auto()
     READ_QUOTA = auto()
     ENTER_EVENT = auto()
+    DECLARE_TAKEOVER = auto()
     CHANGE_REPORT_KEY = auto()
     READ_REPORT_KEY = auto()
 
@@ -174,6 +175,7 @@ AUTHORITY: Final[dict[Action, dict[Role | None, Reach]]] = {
     Action.CHANGE_QUOTA: _row("        A  -  -  -  -  -  -  -"),
     Action.READ_QUOTA: _row("          A  -  A  o  o  -  o  -"),
     Action.ENTER_EVENT: _row("         A  -  -  -  -  -  -  -"),
+    Action.DECLARE_TAKEOVER: _row("    A  -  -  -  -  -  -  -"),
     Action.CHANGE_REPORT_KEY: _row("   A  -  -  o  -  -  -  -"),
     Action.READ_REPORT_KEY: _row("     A  -  A  o  -  -  -  -"),
 }
@@ -210,6 +212,7 @@ SCOPES: Final[dict[str, frozenset[Action]]] = {
             Action.CHANGE_OPERATOR,
             Action.CHANGE_QUOTA,
             Action.ENTER_EVENT,
+            Action.DECLARE_TAKEOVER,
         }
     ),
 }

@@ -12,8 +12,10 @@ from typing import Any, Literal
 from identifiers.changes import Cursor
 from registry.barrier import ReplicaBarrier
 from registry.database import Pool
+from registry.feed_readers import FeedReaders
 from registry.rates import RateLimits
 from registry.registration_samples import RegistrationSamples
+from registry.reporting import Reporting
 from registry.service.feed import Feed
 from registry.service.feed_rows import ReportRows
 from registry.service.feed_snapshots import FeedSnapshots
@@ -85,8 +87,12 @@ class RegistryContext:
     """How long registrations took, until they are drained."""
     jobs_waiting: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a job was queued here, so that it begins at once."""
+    feed_readers: FeedReaders = field(default_factory=FeedReaders)
+    """Who reads the change feed with signed requests."""
     reports: ReportRows | None = None
     """Makes the rows of the reports' tables for the change feed."""
+    reporting: Reporting | None = None
+    """What operators see and order of the reports, where this node reports."""
     read_report_key: ReadKey | None = None
     """Reads keys of enterprises' own nodes, where these may report to this node."""
     registrar: Registrar = field(init=False, repr=False)

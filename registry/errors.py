@@ -40,6 +40,14 @@ class Unauthenticated(RegistryError):
     title = "Who are you?"
 
 
+class BadSignature(Unauthenticated):
+    """A signature does not prove who sends the request. `server_time` is the instant here, in whole seconds."""
+
+    def __init__(self, code: str, message: str, *, remedy: str, server_time: str) -> None:
+        super().__init__(code, message, remedy=remedy)
+        self.server_time = server_time
+
+
 class Forbidden(RegistryError):
     """The token is good, and does not reach this far."""
 
@@ -66,6 +74,14 @@ class Gone(RegistryError):
 
     status = 410
     title = "Withdrawn"
+
+
+class CursorExpired(Gone):
+    """What lies behind a cursor is no longer held. `oldest` is the cursor from which on it is."""
+
+    def __init__(self, code: str, message: str, *, remedy: str, oldest: str) -> None:
+        super().__init__(code, message, remedy=remedy)
+        self.oldest = oldest
 
 
 class PreconditionFailed(RegistryError):

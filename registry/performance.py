@@ -6,6 +6,7 @@ from typing import Any, Final
 from registry import day_figures
 from registry.database import Connection
 from registry.day_figures import Measured, Peak, bounds
+from registry.tables import sync_views
 
 DAY_S: Final = 86_400
 _US_PER_MS: Final = 1_000
@@ -43,13 +44,15 @@ def performance(
 
 async def of_day(connection: Connection, prefix: str, day: date, *, is_node: bool) -> dict[str, Any]:
     """Return what is known now of a prefix's day; of a day that runs, what there was so far."""
+    # Which stretches were measured is forgotten after a while; of days that were told it is noted how much they hold.
+    measured_s = await day_figures.seconds_measured(connection, day)
     return performance(
         prefix,
         day,
         resolution=await day_figures.lookup_latency(connection, day, day, prefix, below=is_node),
         peak=await day_figures.busiest_second(connection, day, prefix, below=is_node),
         registration=await day_figures.registration_latency(connection, day, day, prefix, below=is_node),
-        measured_s=await day_figures.seconds_measured(connection, day),
+        measured_s=max(measured_s, await sync_views.seconds_noted(connection, bounds(day)[0])),
     )
 
 

@@ -7,6 +7,8 @@ import math
 from datetime import datetime, timedelta
 from typing import Final
 
+from prometheus_client import CollectorRegistry, Counter
+
 from registry.errors import TooManyRequests
 from registry.tables.quotas import Limits
 
@@ -16,8 +18,13 @@ BUCKETS_MAX: Final = 10_000
 class RateLimits:
     """The buckets. `per_s`: what enterprises without a rate of their own may; 0: as much as they like."""
 
-    def __init__(self, per_s: int = 0) -> None:
+    def __init__(self, per_s: int = 0, registry: CollectorRegistry | None = None) -> None:
         self._per_s = per_s
+        self._limited = Counter(
+            "idnode_registry_rate_limited",
+            "Requests refused because their enterprise had used up its rate",
+            registry=registry or CollectorRegistry(),
+        )
         self._buckets: dict[str, tuple[float, datetime]] = {}
 
     def admit(self, enterprise: str, limits: Limits, now: datetime) -> None:
@@ -30,6 +37,7 @@ class RateLimits:
         # A clock that was set back gives nothing, and takes nothing away.
         tokens = min(full, tokens + max(now - then, timedelta(0)).total_seconds() * per_s)
         if tokens < 1:
+            self._limited.inc()
             raise TooManyRequests(
                 "rate_limited",
                 f"the enterprise may send {per_s:,} requests a second",

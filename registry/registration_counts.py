@@ -34,6 +34,10 @@ _PREFIX_OF_KEY: Final = (
 _DAY_OF: Final = "({} AT TIME ZONE 'UTC' + interval '8 hours')::date"
 _CURSOR = "SELECT xid, seq FROM registration_cursor FOR UPDATE"
 _BEGIN = "INSERT INTO registration_cursor (xid, seq) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+_UNCOUNTED = """
+SELECT EXISTS (
+    SELECT FROM journal WHERE at < $1
+      AND (xid, seq) > ((SELECT xid FROM registration_cursor), (SELECT seq FROM registration_cursor)))"""
 _ADVANCE = "UPDATE registration_cursor SET xid = $1, seq = $2"
 _COUNT = f"""
 WITH unread AS MATERIALIZED (
@@ -114,6 +118,14 @@ async def count_registrations(connection: Connection, now: datetime) -> None:
             more = await _count_page(connection)
         except _Expired:
             await _count_anew(connection, now)
+
+
+async def is_counted(connection: Connection, until: datetime) -> bool:
+    """Whether everything that the journal tells of the time before an instant is counted.
+
+    What is committed behind a transaction that still runs, in whichever database of the server, is not.
+    """
+    return not await connection.fetchval(_UNCOUNTED, until)
 
 
 async def _count_page(connection: Connection) -> bool:

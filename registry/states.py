@@ -94,6 +94,11 @@ def instant(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
+def to_second(at: datetime) -> str:
+    """Write an instant as the docking contract does (3.1): RFC 3339 in UTC, whole seconds, fractions dropped."""
+    return at.astimezone(UTC).isoformat(timespec="seconds")[:-6] + "Z"
+
+
 def to_millisecond(at: datetime) -> datetime:
     """Cut an instant to what `instant` writes, so that the table and the journal hold the same one."""
     return at.replace(microsecond=at.microsecond // 1000 * 1000)

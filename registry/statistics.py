@@ -1,13 +1,14 @@
 """Statistics: segments counted by the node's processes, added up in tables as the national reports need them.
 
 A segment is stored in one transaction under its own id, so collecting a file twice counts once. Look-ups per second
-wait in `lookup_seconds` until nobody has added to a second for two minutes, and are then folded into the day's peak:
-workers, and hosts that were cut off for a while, tell of the same second at different times.
+wait in `lookup_seconds` until nobody has added to a second for two minutes, and are then folded into the day's peak.
+Hosts that were cut off for longer tell of the same second later: until two days after a day, every second of the node
+is kept for them, and of each prefix the busiest `SECONDS_KEPT`.
 
 A day is a calendar day in Beijing. Each entry of a segment tells of one day, and says of which.
 """
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from ipaddress import ip_address
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
@@ -16,8 +17,15 @@ import msgspec
 from msgspec import Meta
 
 from registry.database import Connection
+from registry.tables import late_days
 
 FOLD_AFTER: Final = timedelta(minutes=2)
+LATE_AFTER: Final = timedelta(minutes=2)
+"""A process writes its counts at least once a minute; what is collected so long after the end of its day is late."""
+LATE_DAYS_MAX: Final = 62
+"""Of older days nothing is told again by itself."""
+DAYS_OPEN: Final = timedelta(days=2)
+SECONDS_KEPT: Final = 60
 SEGMENTS_REMEMBERED: Final = timedelta(days=60)
 """For so long a segment that turns up again is recognised."""
 BEIJING: Final = timedelta(hours=8)
@@ -134,8 +142,8 @@ WHERE prefix <> ''
 GROUP BY node, second ORDER BY node, second
 ON CONFLICT (node, second) DO UPDATE SET count = kept.count + excluded.count, added_at = excluded.added_at"""
 _FOLD = """
-WITH quiet AS (
-    DELETE FROM {seconds} WHERE added_at <= $1 RETURNING {of}, second, count
+WITH {kept}quiet AS (
+    DELETE FROM {seconds} AS s WHERE s.added_at <= $1 AND {is_over} RETURNING s.{of}, s.second, s.count
 ), peaks AS (
     SELECT DISTINCT ON (day, {of})
            (second AT TIME ZONE 'UTC' + interval '8 hours')::date AS day, {of}, count, second
@@ -146,9 +154,22 @@ INSERT INTO {peaks} AS kept (day, {of}, peak_qps, peak_at)
 SELECT day, {of}, count, second FROM peaks
 ON CONFLICT (day, {of}) DO UPDATE SET peak_qps = excluded.peak_qps, peak_at = excluded.peak_at
 WHERE (-excluded.peak_qps, excluded.peak_at) < (-kept.peak_qps, kept.peak_at)"""
+_BUSIEST = f"""busiest AS (
+    SELECT prefix, second FROM (
+        SELECT prefix, second, row_number() OVER (
+            PARTITION BY prefix, (second AT TIME ZONE 'UTC' + interval '8 hours')::date ORDER BY count DESC, second
+        ) AS place FROM lookup_seconds WHERE second >= $2
+    ) AS ranked WHERE place <= {SECONDS_KEPT}
+), """  # noqa: S608 - a constant
 _FOLDS = (
-    _FOLD.format(seconds="lookup_seconds", of="prefix", peaks="lookup_peaks"),
-    _FOLD.format(seconds="lookup_node_seconds", of="node", peaks="lookup_node_peaks"),
+    _FOLD.format(
+        seconds="lookup_seconds",
+        of="prefix",
+        peaks="lookup_peaks",
+        kept=_BUSIEST,
+        is_over="NOT EXISTS (SELECT FROM busiest AS b WHERE (b.prefix, b.second) = (s.prefix, s.second))",
+    ),
+    _FOLD.format(seconds="lookup_node_seconds", of="node", peaks="lookup_node_peaks", kept="", is_over="s.second < $2"),
 )
 _ADD_REGISTRATIONS = """
 INSERT INTO registration_latency AS kept
@@ -195,6 +216,9 @@ async def store_segment(connection: Connection, segment: dict[str, Any], *, now:
         await _add_latency(connection, by_day)
         await _add_seconds(connection, stored_at, checked.prefixes)
         await _add_registrations(connection, checked)
+        late = _late_days(checked, [day for day, _ in by_day], stored_at)
+        if late:
+            await late_days.note(connection, late, stored_at)
         return True
 
 
@@ -205,13 +229,15 @@ async def note_drained(connection: Connection, at: datetime) -> None:
 
 async def fold_seconds(connection: Connection, now: datetime) -> None:
     """Fold the seconds nobody has added to for a while into the days' peaks; of equal seconds the first counts."""
+    today = datetime.combine(beijing_day(int(now.timestamp())), time(), UTC) - BEIJING
     for fold in _FOLDS:
-        await connection.execute(fold, now - FOLD_AFTER)
+        await connection.execute(fold, now - FOLD_AFTER, today - DAYS_OPEN)
 
 
 async def forget_segments(connection: Connection, now: datetime) -> None:
-    """Forget the ids of segments that cannot turn up again."""
+    """Forget the ids of segments that cannot turn up again, and which days were late that nobody tells any more."""
     await connection.execute(_FORGET, now - SEGMENTS_REMEMBERED)
+    await late_days.forget(connection, (now - timedelta(days=LATE_DAYS_MAX)).date())
 
 
 def read_segment(segment: dict[str, Any]) -> Segment:
@@ -229,6 +255,18 @@ def read_segment(segment: dict[str, Any]) -> Segment:
 def beijing_day(epoch_s: int) -> date:
     """Return the calendar day in Beijing of an instant; China has no summer time."""
     return (datetime.fromtimestamp(epoch_s, UTC) + BEIJING).date()
+
+
+def _late_days(segment: Segment, counted: list[date], stored_at: datetime) -> list[date]:
+    """Return the days that a segment tells of, be it only that they were measured, and that should be told by now."""
+    last = beijing_day(int((stored_at - LATE_AFTER).timestamp())) - timedelta(days=1)
+    first = last - timedelta(days=LATE_DAYS_MAX)
+    days = {*counted, *(beijing_day(one.day_at) for one in segment.registrations)}
+    day, until = max(beijing_day(segment.begin), first), min(beijing_day(max(segment.begin, segment.end - 1)), last)
+    while day <= until:
+        days.add(day)
+        day += timedelta(days=1)
+    return sorted(day for day in days if first <= day <= last)
 
 
 _OfDay = tuple[date, PrefixSegment]

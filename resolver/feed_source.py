@@ -7,15 +7,17 @@ are public: no credentials, identities or grants, so it authorises nobody. Curso
 
 import asyncio
 import hashlib
+import os
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import aiohttp
 import msgspec
+import yarl
 
 from identifiers.changes import (
     KIND_ALIAS,
@@ -30,7 +32,10 @@ from identifiers.changes import (
     SourceUnavailable,
 )
 from identifiers.feed_cursor import FeedCursorError, read_feed_cursor, write_feed_cursor
+from identifiers.request_signing import FEED_TAG, NONCE_OCTETS, Message, content_digest, sign_request
+from identifiers.signing_keys import PrivateKey
 
+PROFILE: Final = "idn-feed/1"
 TABLES: Final = "PFX,REC"
 CHANGES_MAX: Final = 5_000
 ANSWER_OCTETS_MAX: Final = 64 * 2**20
@@ -98,11 +103,14 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class FeedSource:
-    """The feed of the node at `url`, read with a token. Opened with its first request; one reader at a time."""
+    """The feed of the node at `url`, read with a token, or with requests signed by a key (docking contract 9.11).
 
-    def __init__(self, url: str, token: str) -> None:
+    Opened with its first request; one reader at a time.
+    """
+
+    def __init__(self, url: str, credential: str | PrivateKey) -> None:
         self._url = url.rstrip("/")
-        self._token = token
+        self._credential = credential
         self._session: aiohttp.ClientSession | None = None
         self._epoch = ""
         # Behind a position, changes that the feed leaves out: from here on it need not look at them again.
@@ -178,7 +186,7 @@ class FeedSource:
     async def _ask(self, after: str, limit: int, *, wait_s: int = 0) -> tuple[_Head | None, list[Change]]:
         """Read an answer whole; (None, []) where the cursor does not count any more: `epoch` and `oldest` say why."""
         query = {"after": after, "limit": str(limit), "tables": TABLES, "wait": str(wait_s)}
-        async with self._request("GET", "/feed/v1/changes", params=query) as answer:
+        async with self._request("GET", "/feed/v1/changes", query=query) as answer:
             if answer.status in (_CONFLICT, _GONE):
                 return None, []
             body = b""
@@ -198,7 +206,7 @@ class FeedSource:
         return told, rows
 
     async def _snapshot(self, method: str, path: str, body: Any = None) -> _Snapshot:
-        async with self._request(method, path, json=body) as answer:
+        async with self._request(method, path, body=body) as answer:
             said = await answer.read()
             if answer.status not in (_OK, _ACCEPTED):
                 raise SourceUnavailable(f"{self._url} makes no snapshot ({answer.status}): {_excerpt(said)}")
@@ -208,18 +216,37 @@ class FeedSource:
             raise SourceUnavailable(f"an answer of {self._url} cannot be read: {error}") from error
 
     @asynccontextmanager
-    async def _request(self, method: str, path: str, **sent: Any) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _request(
+        self, method: str, path: str, *, query: dict[str, str] | None = None, body: Any = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                headers={"Authorization": f"Bearer {self._token}"},
                 timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_S, sock_read=SILENCE_S),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
+        url = yarl.URL(self._url + path).update_query(query or {})
+        content = None if body is None else _encode(body)
+        headers = self._headers(method, url, content)
         try:
-            async with self._session.request(method, self._url + path, allow_redirects=False, **sent) as answer:
+            async with self._session.request(
+                method, url, data=content, headers=headers, allow_redirects=False
+            ) as answer:
                 yield answer
         except (aiohttp.ClientError, TimeoutError) as error:
             raise SourceUnavailable(f"{self._url} cannot be reached: {error or type(error).__name__}") from error
+
+    def _headers(self, method: str, url: yarl.URL, content: bytes | None) -> dict[str, str]:
+        headers = {} if content is None else {"Content-Type": "application/json"}
+        if isinstance(self._credential, str):
+            return headers | {"Authorization": f"Bearer {self._credential}"}
+        if content is not None:
+            headers["Content-Digest"] = content_digest(content)
+        headers |= {"Idn-Reporter": self._credential.key_id.partition("#")[0], "Idn-Profile": PROFILE}
+        # What the node sees of the address: a port that is the scheme's own is not in Host.
+        uri = f"{url.scheme}://{url.host_port_subcomponent}{url.raw_path_qs}"
+        message = Message(method, uri, {name.lower(): value for name, value in headers.items()})
+        now, nonce = datetime.now(UTC), os.urandom(NONCE_OCTETS)
+        return headers | sign_request(self._credential, message, now=now, nonce=nonce, tag=FEED_TAG)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,12 +48,6 @@ def _find_nothing(_key: bytes) -> None:
     """Stand in for a hot table where there is none."""
 
 
-_TOO_LARGE_BODY = b'{"responseCode":4,"message":"The head of the request is too large: send fewer or shorter headers"}'
-_TOO_LARGE = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: application/json; charset=UTF-8\r\n"
-    b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(_TOO_LARGE_BODY)
-) + _TOO_LARGE_BODY
-
 log = logging.getLogger(__name__)
 
 
@@ -434,7 +428,9 @@ class LaneProtocol(asyncio.Protocol):
             self._hand_over(rest)
         elif len(rest) > self._lane.connections.limits.head_octets:
             self._stop()
-            self._transport.write(_TOO_LARGE)
+            lane = self._lane
+            lane.heads.turn(int(perf_counter() + lane.clock_offset))
+            self._transport.write(lane.heads.too_large())
             self._transport.close()
         else:
             self._pending = rest

@@ -23,7 +23,7 @@ from urllib.parse import quote, unquote
 from identifiers.changes import AliasKind, AliasState, IdentifierState
 from identifiers.predefined import format_of
 from identifiers.value_json import decode_stored, values_to_json
-from identifiers.values import PUBLIC_READ, Value
+from identifiers.values import Value, is_public
 from identifiers.wire import decode_values as decode_wire
 from identifiers.wire import encode_values as encode_wire
 from resolver.location import location_of
@@ -178,7 +178,7 @@ def render(state: IdentifierState) -> bytes:
     """Return the octets stored for a state, whose values the registry has checked."""
     stored_json = bytes(state.values)
     values = decode_stored(stored_json)
-    public = [value for value in values if value.permissions & PUBLIC_READ]
+    public = [value for value in values if is_public(value)]
     restricted = len(public) < len(values)
     withdrawn = state.state == "withdrawn"
     # The stored text is already canonical, so it is the answer unless something must be left out or shown otherwise:
@@ -216,7 +216,7 @@ def counted_wire(data: bytes) -> bytes:
 def public_wire(counted_wire: bytes) -> bytes:
     """Return the publicly readable of counted values, counted."""
     values = decode_wire(counted_wire[_COUNT_OCTETS:])
-    return counted([value for value in values if value.permissions & PUBLIC_READ])
+    return counted([value for value in values if is_public(value)])
 
 
 def path_of(name: str | None) -> str:

@@ -9,7 +9,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -167,7 +167,8 @@ class _Worker:
         self.authentication = None
         if settings.handle_state is not None:
             state = SharedState(settings.handle_state)
-            self.authentication = HandleAuthentication(self._desk, state, settings.handle_auth)
+            users = replace(settings.handle_auth, read_only=bool(settings.mirror_of))
+            self.authentication = HandleAuthentication(self._desk, state, users)
         self.handle = None
         if settings.handle is not None:
             self.handle = HandleServer(settings.handle, self._desk, self.authentication)
@@ -181,8 +182,9 @@ class _Worker:
                 proxy,
                 handle_api=self._handle_api(),
                 links=settings.links,
-                native=None if self.handle is None else NativeMessages(self.handle.dispatch, proxies),
+                native=self._native(proxies),
                 body_octets_max=settings.body_octets_max,
+                head_octets_max=settings.connections.head_octets,
             ),
             shutdown_timeout=settings.drain_s,
         )
@@ -198,6 +200,11 @@ class _Worker:
         site = b"" if settings.handle is None else settings.handle.site
         writer = None if settings.registry_calls_socket is None else self.calls
         return HandleApi(self._desk, self._door(), writer, site, lists=settings.handle_auth.lists)
+
+    def _native(self, proxies: TrustedProxies) -> NativeMessages | None:
+        if self.handle is None or self._settings.handle is None:
+            return None
+        return NativeMessages(self.handle.dispatch, proxies, self._settings.handle.site)
 
     def _door(self) -> Door:
         if self.authentication is None:

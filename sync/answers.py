@@ -44,11 +44,14 @@ _STATUS_SERVER_ERROR: Final = 500
 def decide(status: int, code: str) -> Action:
     """Return what to do after an answer with this status and problem code ("" for none).
 
-    Answers outside the table: a server's error may pass, so the batch is tried again; anything else did not come
-    from a collector that speaks this profile (a proxy, a wrong address), and then no stream is to blame: the whole
-    link pauses.
+    Answers outside the table: a server's error may pass, so the batch is tried again. A problem of the profile with a
+    code that the table does not have is about this batch, and stops its stream alone. Anything else did not come from
+    a collector that speaks this profile (a proxy, a wrong address), and then no stream is to blame: the whole link
+    pauses.
     """
     action = _TABLE.get((status, code)) or _TABLE.get((status, "*"))
     if action is not None:
         return action
-    return "retry" if status >= _STATUS_SERVER_ERROR else "pause_link"
+    if status >= _STATUS_SERVER_ERROR:
+        return "retry"
+    return "halt_stream" if code else "pause_link"

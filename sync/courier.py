@@ -5,7 +5,7 @@ import time
 from typing import Final
 
 from sync import attachments, making, setbacks, settlement
-from sync.batch import Batch, Pending, Receipt, Unknown, Untold
+from sync.batch import Batch, Pending, Receipt, Rejection, Unknown, Untold
 from sync.context import Context
 from sync.database import connected, transaction
 from sync.link import Link
@@ -13,7 +13,7 @@ from sync.outbox import batches, streams
 from sync.outbox.batches import StoredBatch
 from sync.outbox.streams import Stream
 from sync.reconcile import Comparison, compare
-from sync.transport import TransportError
+from sync.transport import Transport, TransportError
 
 BATCHES_PER_TURN: Final = 16
 """Then the other streams get their turn, so a long queue does not starve the rest."""
@@ -34,9 +34,18 @@ class Courier:
             return
         for _ in range(BATCHES_PER_TURN):
             async with transaction(self._context.pool) as connection:
-                taken = await making.take(connection, self._context, stream.stream_id)
+                taken = await making.take(connection, self._context, stream.stream_id, self._link.limits)
             if taken is None or not await self._hand_over(stream, *taken):
                 return
+
+    async def finish(self, stream: Stream) -> bool:
+        """Hand over the batch in flight and no other; True if it is acknowledged now, or there is none."""
+        async with transaction(self._context.pool) as connection:
+            stored = await batches.next_open(connection, stream.stream_id)
+            if stored is None or stored.sequence is None:
+                return True
+            taken = await making.take(connection, self._context, stream.stream_id, self._link.limits)
+        return taken is not None and await self._hand_over(stream, *taken)
 
     async def _hand_over(self, stream: Stream, stored: StoredBatch, batch: Batch) -> bool:
         """One attempt, or one question about a batch under judgement; True if it is acknowledged now."""
@@ -47,6 +56,11 @@ class Courier:
         except TransportError as error:
             await self._react(stream, stored, batch, error)
             return False
+        await self._later(stream, batch, answer)
+        return False
+
+    async def _later(self, stream: Stream, batch: Batch, answer: Pending | Unknown) -> None:
+        """Ask for the receipt later, or hand the batch over again if the collector does not hold it after all."""
         async with transaction(self._context.pool) as connection:
             if isinstance(answer, Unknown):
                 await batches.in_flight_again(connection, batch.batch_id)
@@ -54,7 +68,6 @@ class Courier:
                 await batches.processing(connection, batch.batch_id)
                 until = self._context.rest_until(1, answer.retry_after_s)
                 await streams.put_off(connection, stream.stream_id, until=until, error=None, now=self._context.now())
-        return False
 
     async def _attempt(self, stored: StoredBatch, batch: Batch) -> Receipt | Pending | Unknown:
         if stored.state == "processing":
@@ -76,14 +89,30 @@ class Courier:
         elif error.kind == "rebuild":
             await setbacks.rebuild(context, stream, batch)
         elif error.kind == "split":
-            self._link.limits_changed()
-            await setbacks.split(context, stream, batch, error)
+            await self._split(stream, batch, error)
         elif error.kind == "dependency":
             await setbacks.send_missing(context, stream, stored, error)
         elif error.kind == "reconcile" and not await self._compare(stream):
             return  # the comparison has said what follows
         else:
             await self._wait(stream, error)
+
+    async def _split(self, stream: Stream, batch: Batch, error: TransportError) -> None:
+        """Cut a batch that is too large, unless the collector stored it before: then only the answer was lost.
+
+        Cut all the same, its rows would be told twice, under other ids.
+        """
+        self._link.limits_changed()
+        try:
+            found = await self._context.transport.receipt(batch.batch_id)
+            if isinstance(found, Receipt):
+                await self._accept(stream, batch, found)
+            elif isinstance(found, Pending):
+                await self._later(stream, batch, found)
+            else:
+                await setbacks.split(self._context, stream, batch, error)
+        except TransportError as lost:
+            await self._wait(stream, lost)
 
     async def _wait(self, stream: Stream, error: TransportError) -> None:
         if error.kind == "pause_link":
@@ -92,12 +121,7 @@ class Courier:
 
     async def _accept(self, stream: Stream, batch: Batch, receipt: Receipt) -> bool:
         """Store a receipt with all its rejections; False if it cannot be one for this batch."""
-        rejections = list(receipt.rejections)
-        while receipt.rejections_more and len(rejections) < receipt.rows_rejected:
-            page = await self._context.transport.rejections(batch.batch_id, rejections[-1].n if rejections else 0)
-            if not page:
-                break
-            rejections += page
+        rejections = await all_rejections(self._context.transport, batch, receipt)
         problem = settlement.contradiction(batch, receipt, rejections)
         if problem is not None:
             await setbacks.halt(self._context, stream, problem)
@@ -141,8 +165,11 @@ class Courier:
         if comparison.verdict == "fetch_receipt":
             # Handing it over again gives the receipt too, and keeps one way to accept it.
             comparison = Comparison("go_on")
-        if comparison.verdict == "halt" or not await self._send_again(stream, acknowledged, comparison):
+        if comparison.verdict == "halt":
             await setbacks.halt(self._context, stream, comparison.reason)
+            return False
+        if not await self._send_again(stream, acknowledged, comparison):
+            await setbacks.start_over(self._context, stream, comparison.reason)
             return False
         async with connected(self._context.pool) as connection:
             await streams.compared(connection, stream.stream_id, self._context.now())
@@ -160,3 +187,14 @@ class Courier:
                 return False
             await streams.rewind(connection, stream.stream_id, comparison.from_sequence - 1)
         return True
+
+
+async def all_rejections(transport: Transport, batch: Batch, receipt: Receipt) -> list[Rejection]:
+    """Return a receipt's rejections with the pages that follow it. Raises TransportError."""
+    rejections = list(receipt.rejections)
+    while receipt.rejections_more and len(rejections) < receipt.rows_rejected:
+        page = await transport.rejections(batch.batch_id, rejections[-1].n if rejections else 0)
+        if not page:
+            break
+        rejections += page
+    return rejections

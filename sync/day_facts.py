@@ -3,6 +3,7 @@
 All in the caller's transaction. Told again, a fact has a higher version and the batch says `revision`.
 """
 
+import hashlib
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -38,14 +39,31 @@ async def queue_day(
         told = _statistics(connection, table, prefix, span)
     else:
         told = _performance(connection, context.reporter, table, prefix, span)
+    digest = hashlib.sha256()
     held: list[Row] = []
     async for data in told:
+        digest.update(data)
         held.append(Row(n=0, key=key, op="upsert", ver=ver, at=instant(context.now()), data=data))
         if len(held) == PARTS_AT_ONCE:
             await enqueue(connection, context, table, prefix, held, period=span.period, mode=mode)
             held = []
     if held:
         await enqueue(connection, context, table, prefix, held, period=span.period, mode=mode)
+    await revisions.note_told(connection, context.reporter, table, key, ver, digest.digest(), context.now())
+
+
+async def requeue_if_changed(connection: Connection, context: Context, table: str, prefix: str, span: Span) -> bool:
+    """Queue one prefix's fact of a day again if it differs from what was said of it last; returns whether it does."""
+    place = (context.reporter, table, row_key(prefix, span.day))
+    before = await revisions.digest_told(connection, *place)
+    attempt = connection.transaction()
+    await attempt.start()
+    await queue_day(connection, context, table, prefix, span, mode="revision")
+    if before is not None and await revisions.digest_told(connection, *place) == before:
+        await attempt.rollback()
+        return False
+    await attempt.commit()
+    return True
 
 
 async def remeasure(connection: Connection, context: Context, span: Span) -> None:

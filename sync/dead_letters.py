@@ -14,6 +14,7 @@ from sync.batch import Row
 from sync.database import Connection
 from sync.outbox import streams
 from sync.outbox.streams import Stream
+from sync.reconcile import FULL_SET_NEEDED, STARTS_OVER
 
 KEYS_MAX: Final = 10_000
 
@@ -27,6 +28,8 @@ _REMEDIES: Final = {
 _CORRECT: Final = "correct the data; the corrected row is reported by itself"
 _MISSING: Final = "see that what it refers to is accepted (`idnode sync rejections`), then resend"
 _RESUME: Final = "remove the cause, then `idnode sync resume {table} {scope}`"
+_START_OVER: Final = "find out why, then `idnode sync send-full {table} {scope} --start-over`"
+_BY_ITSELF: Final = "it starts over within a minute; `idnode sync directives` tells the outcome"
 
 _ROWS = """
 SELECT s.table_id, s.scope, r.key, r.ver, r.code, r.field, r.message, r.noted_at, r.batch_id IS NULL AS withheld
@@ -77,10 +80,11 @@ async def dead_letters(connection: Connection, reporter: str, limit: int) -> lis
 
 @dataclass(frozen=True, slots=True)
 class Resent:
-    """What a resend came to; `not_stored` are keys whose batch is not kept any more, or that were never sent."""
+    """What a resend came to: the keys queued, those whose batch is not kept any more, and those withheld as unfit."""
 
     queued: list[str]
     not_stored: list[str]
+    never_sent: list[str]
 
 
 async def resend(
@@ -95,11 +99,11 @@ async def resend(
         return None
     found = await connection.fetch(_REJECTED, stream.stream_id, None if keys is None else list(keys), KEYS_MAX)
     rows = await _rows(connection, {one["batch_id"] for one in found if one["batch_id"] is not None})
-    queued, not_stored = list[str](), list[str]()
+    queued, not_stored, never_sent = list[str](), list[str](), list[str]()
     for one in found:
         row = rows.get((one["key"], one["ver"]))
         if row is None:
-            not_stored.append(one["key"])
+            (never_sent if one["batch_id"] is None else not_stored).append(one["key"])
             continue
         queued.append(row.key)
         await connection.execute(
@@ -110,7 +114,7 @@ async def resend(
             msgspec.json.encode(row).decode(),
             stream.next_row,
         )
-    return Resent(queued, not_stored)
+    return Resent(queued, not_stored, never_sent)
 
 
 async def dismiss(connection: Connection, reporter: str, table: str, scope: str, keys: Sequence[str]) -> int:
@@ -159,7 +163,7 @@ def _stream(row: asyncpg.Record) -> DeadLetter:
         reason=row["halted_reason"],
         since=row["since"],
         rows=row["waiting"],
-        remedy=_RESUME.format(table=row["table_id"], scope=row["scope"]),
+        remedy=_way_on(row["halted_reason"]).format(table=row["table_id"], scope=row["scope"]),
     )
 
 
@@ -178,3 +182,10 @@ def _row(row: asyncpg.Record) -> DeadLetter:
         rows=1,
         remedy=_REMEDIES.get(row["code"], _MISSING if missing and not row["withheld"] else _CORRECT),
     )
+
+
+def _way_on(reason: str) -> str:
+    """Return what helps a halted stream."""
+    if reason.endswith(FULL_SET_NEEDED):
+        return _START_OVER
+    return _BY_ITSELF if reason.endswith(STARTS_OVER) else _RESUME

@@ -7,6 +7,7 @@ this begins again with what is stored.
 
 import asyncio
 import logging
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import timedelta
 from typing import Final
@@ -16,6 +17,7 @@ from sync.body import BodyError
 from sync.context import Context
 from sync.courier import Courier
 from sync.database import DatabaseAway, connected
+from sync.event_rows import EVENT_TABLES
 from sync.link import Link
 from sync.outbox import pauses, streams
 from sync.outbox.pauses import ALL
@@ -34,13 +36,27 @@ class Delivery:
         self._link = link
         self._poll_s = poll_s
         self._courier = Courier(context, link)
-        self._busy: set[int] = set()
+        self._busy: dict[int, str] = {}
+        self._paused: set[str] = set()
         self._wake = asyncio.Event()
         self._started_at = context.now()
+        self._elsewhere: Callable[[], bool] = lambda: False
 
     def wake(self) -> None:
         """Look for work now; a hint, for it is looked for every `poll_s` anyway."""
         self._wake.set()
+
+    def leave_events_to(self, elsewhere: Callable[[], bool]) -> None:
+        """Hand no events over while `elsewhere` says that these go another way."""
+        self._elsewhere = elsewhere
+
+    def is_under_way(self, tables: Collection[str]) -> bool:
+        """Whether a stream of one of the tables has its turn now."""
+        return not set(tables).isdisjoint(self._busy.values())
+
+    def is_paused(self, table: str) -> bool:
+        """Whether a table was paused when that was last looked at."""
+        return not self._paused.isdisjoint((table, ALL))
 
     async def run(self) -> None:
         """Deliver until cancelled. What is under way then has an unknown end and goes again next time."""
@@ -48,7 +64,9 @@ class Delivery:
             while True:
                 self._wake.clear()
                 for due in await self._due():
-                    self._busy.add(due.stream.stream_id)
+                    if due.stream.table in EVENT_TABLES and self._elsewhere():
+                        continue
+                    self._busy[due.stream.stream_id] = due.stream.table
                     turns.create_task(self._turn(due))
                 # Not wait_for: before Python 3.12 it loses a cancellation that comes together with the event.
                 with suppress(TimeoutError):
@@ -70,7 +88,7 @@ class Delivery:
         context, now = self._context, self._context.now()
         async with connected(context.pool) as connection:
             taken = [name for name in context.tables if context.transport.supports(name)]
-            paused = {pause.table for pause in await pauses.find(connection, context.reporter)}
+            paused = self._paused = {pause.table for pause in await pauses.find(connection, context.reporter)}
             return await streams.due(
                 connection,
                 context.reporter,
@@ -91,7 +109,7 @@ class Delivery:
             self._context.metrics.failed("database")
             _log.warning("%s waits: %s", due.stream.name, error)
         finally:
-            self._busy.discard(due.stream.stream_id)
+            del self._busy[due.stream.stream_id]
             self._wake.set()
 
     async def _deliver(self, due: Due) -> None:

@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from sync.signing_keys import PEM_CHARACTERS_MAX, KeyUnusable, PrivateKey, PublicKey, read_private, read_public
+from identifiers.signing_keys import PEM_CHARACTERS_MAX, KeyUnusable, PrivateKey, PublicKey, read_private, read_public
 
 _OWNER_ONLY: Final = 0o600
 _OTHERS: Final = 0o077

@@ -16,14 +16,19 @@ from sync.database import Connection
 from sync.outbox import batches, streams
 from sync.outbox.batches import NewBatch, StoredBatch
 from sync.outbox.streams import Stream
+from sync.tables.t9 import metadata_ids
 
 PRODUCER: Final = f"idnode/{version('idnode')}"
+LIMITS: Final = Limits()
 
 
-async def take(connection: Connection, context: Context, stream_id: int) -> tuple[StoredBatch, Batch] | None:
+async def take(
+    connection: Connection, context: Context, stream_id: int, limits: Limits = LIMITS
+) -> tuple[StoredBatch, Batch] | None:
     """Return the stream's oldest batch that is not acknowledged, ready to be sent; None if there is none to send now.
 
-    In the caller's transaction: a queued batch gets its sequence and its body, which never change again.
+    In the caller's transaction: a queued batch gets its sequence and its body, which never change again. One that was
+    queued for more than `limits` allow now is cut first, for the smaller of both sides' limits holds (9.13).
     """
     stream = await streams.lock(connection, stream_id)
     stored = await batches.next_open(connection, stream_id)
@@ -36,6 +41,10 @@ async def take(connection: Connection, context: Context, stream_id: int) -> tupl
     taken = [name for name in context.tables if context.transport.supports(name)]
     if not await dependencies.may_go(connection, stream_id, taken):
         return None
+    if stored.row_count > 1 and await asyncio.to_thread(_exceeds, stored, limits):
+        parts = await asyncio.to_thread(pieces, stored, stream.table, limits.max_rows, limits.max_bytes)
+        await batches.replace(connection, stored.batch_id, parts, context.now())
+        return await take(connection, context, stream_id, limits)
     if stored.metadata_ids:
         passed = await template_gate.pass_through(connection, context, stream, stored)
         if passed is None:
@@ -43,7 +52,7 @@ async def take(connection: Connection, context: Context, stream_id: int) -> tupl
         stored = passed
     assert stored.row_lines is not None  # noqa: S101 - what passed the gate is queued still
     sequence = stream.acknowledged_sequence + 1
-    made = await asyncio.to_thread(_make, context, stream, stored, sequence, body.decompress(stored.row_lines))
+    made = await asyncio.to_thread(make, context, stream, stored, sequence, body.decompress(stored.row_lines))
     await batches.fix(connection, made, stored.requires, context.now())
     return stored, made
 
@@ -53,15 +62,15 @@ async def rebuild(connection: Connection, context: Context, stream: Stream, stor
     assert stored.sequence is not None  # noqa: S101 - only what was sent can be asked for anew
     rows = await asyncio.to_thread(rows_of, stored)
     lines = b"".join(body.numbered(rows))
-    await batches.rebuilt(connection, await asyncio.to_thread(_make, context, stream, stored, stored.sequence, lines))
+    await batches.rebuilt(connection, await asyncio.to_thread(make, context, stream, stored, stored.sequence, lines))
 
 
-def pieces(stored: StoredBatch, max_rows: int | None, max_bytes: int | None) -> list[NewBatch]:
+def pieces(stored: StoredBatch, table: str, max_rows: int | None, max_bytes: int | None) -> list[NewBatch]:
     """Return smaller batches with the rows of one that was too large; without advice, or if it changes nothing, halves.
 
     The first gets the same sequence when its time comes. The batch must have two rows or more.
     """
-    rows = rows_of(stored)
+    rows = rows_of(stored) if stored.row_lines is None else list(body.rows_of(body.decompress(stored.row_lines)))
     limits = Limits(max_rows=max(1, max_rows or len(rows)), max_bytes=max(1, max_bytes or body.BODY_OCTETS_MAX))
     parts = list(body.cut(rows, limits))
     if len(parts) == 1:
@@ -80,10 +89,32 @@ def pieces(stored: StoredBatch, max_rows: int | None, max_bytes: int | None) -> 
                 row_lines=lines,
                 mode=stored.mode,
                 full=_piece_of_set(stored, len(made), len(parts)),
+                metadata_ids=metadata_ids(part) if table == "T9" else (),
             )
         )
         first_row += len(part)
     return made
+
+
+def once_more(stored: StoredBatch) -> NewBatch:
+    """Return the rows of a batch that was sent as a new one: what is told is the same, its sequence is not."""
+    return NewBatch(
+        batch_id=uuid.uuid4(),
+        stream_id=stored.stream_id,
+        first_row=stored.first_row,
+        row_count=stored.row_count,
+        period=stored.period,
+        row_lines=body.compress(b"".join(body.numbered(rows_of(stored)))),
+        mode=stored.mode,
+        covers_unchanged=stored.covers_unchanged,
+    )
+
+
+def _exceeds(stored: StoredBatch, limits: Limits) -> bool:
+    """Whether a queued batch is larger than may be handed over."""
+    assert stored.row_lines is not None  # noqa: S101 - it is queued
+    octets = len(body.decompress(stored.row_lines))
+    return stored.row_count > limits.max_rows or octets > limits.max_bytes - body.HEADER_OCTETS_MAX
 
 
 def rows_of(batch: StoredBatch | Batch) -> Sequence[Row]:
@@ -100,7 +131,8 @@ def _piece_of_set(stored: StoredBatch, place: int, pieces: int) -> FullSet | Non
     return FullSet(stored.full.id, stored.full.part + place, stored.full.last and place == pieces - 1)
 
 
-def _make(context: Context, stream: Stream, stored: StoredBatch, sequence: int, lines: bytes) -> Batch:
+def make(context: Context, stream: Stream, stored: StoredBatch, sequence: int, lines: bytes) -> Batch:
+    """Return the batch with its final body: header and numbered row lines."""
     header = Header(
         profile=PROFILE,
         batch_id=stored.batch_id,

@@ -10,7 +10,8 @@ from typing import Final
 
 import asyncpg
 
-from registry.tables import applications, operator
+from identifiers.changes import KIND_PREFIX
+from registry.tables import applications, operator, prefixes
 from sync import registered_things
 from sync.calendar_time import beijing_day, month_period
 from sync.database import Connection
@@ -21,6 +22,7 @@ from sync.registered_things import OPERATOR, Things
 from sync.tables.fields import check_row
 from sync.tables.t3 import row_key
 from sync.tables.t5 import application_data
+from sync.tables.t7 import RESOLVING
 from sync.tables.table import Problem
 
 PAGE: Final = 500
@@ -36,7 +38,7 @@ _NOTED: Final = """
 SELECT s.table_id, s.scope, r.key, r.noted_at
 FROM report_rejections r JOIN report_streams s USING (stream_id)
 WHERE s.reporter = $1 AND r.batch_id IS NULL AND s.table_id = ANY($2::text[])"""
-_CHECKED: Final = ("T1", "T2", "T4", "T6", "T7", "T11")
+MADE_ANEW: Final = ("T1", "T2", "T4", "T6", "T7", "T11")
 """Tables whose rows are made and checked here, so that what is wrong now is told, not what was wrong once."""
 
 _REMEDIES: Final = {
@@ -80,17 +82,21 @@ async def check(connection: Connection, reporter: str, now: datetime | None = No
     `now` is the present unless given. Makes and checks the rows of everything registered but identifiers, whose open
     rows are known already.
     """
-    now = now or datetime.now(UTC)
+    items = await needed(connection, reporter, now or datetime.now(UTC))
+    items += [_untold(fact) for fact in await enterprise_facts.missing(connection, reporter, REFUSED_MAX)]
+    items += [_refused(row) for row in await connection.fetch(_REFUSED, reporter, list(MADE_ANEW), REFUSED_MAX)]
+    return items
+
+
+async def needed(connection: Connection, reporter: str, now: datetime) -> list[OpenItem]:
+    """Return what tables need and nobody entered, and what is wrong with what was: everything of each row."""
     since = {
         (row["table_id"], row["scope"], row["key"]): row["noted_at"]
-        for row in await connection.fetch(_NOTED, reporter, list(_CHECKED))
+        for row in await connection.fetch(_NOTED, reporter, list(MADE_ANEW))
     }
     items = await _missing(connection, reporter)
     items += [item async for item in _states(connection, reporter, now, since)]
-    items += [item async for item in _applications(connection, reporter, now)]
-    items += [_untold(fact) for fact in await enterprise_facts.missing(connection, reporter, REFUSED_MAX)]
-    items += [_refused(row) for row in await connection.fetch(_REFUSED, reporter, list(_CHECKED), REFUSED_MAX)]
-    return items
+    return items + [item async for item in _applications(connection, reporter, now)]
 
 
 async def _missing(connection: Connection, reporter: str) -> list[OpenItem]:
@@ -117,10 +123,25 @@ async def _states(
     reader = Things(connection, reporter, now)
     async for things in registered_things.everything(connection):
         for thing in things:
-            for row in await reader.rows(thing, ()):
+            rows = await reader.rows(thing, ())
+            for row in rows:
                 noted = since.get((row.table, row.scope, row.key))
                 for problem in row.problems():
                     yield _item(row.table, row.scope, row.key, thing, problem, since=noted)
+            if not rows and (item := await _unanswered(connection, reporter, thing)) is not None:
+                yield item
+
+
+async def _unanswered(connection: Connection, reporter: str, thing: str) -> OpenItem | None:
+    """Return what is missing for T7 if a thing is a prefix that resolves here, and the node has no address for it."""
+    kind, _, name = thing.partition(" ")
+    found = await prefixes.by_prefix(connection, name) if kind == KIND_PREFIX else None
+    if found is None or found.state not in RESOLVING or not name.startswith(f"{reporter}."):
+        return None
+    if not await operator.addresses(connection):
+        return None  # which is told once, as what T2 needs
+    message = f"names below {name} are answered by this node, which has no address of the code type Handle for them"
+    return _item("T7", name, name, thing, Problem("required", "ip_address", message), remedy=_REMEDIES["T2"])
 
 
 async def _applications(connection: Connection, reporter: str, now: datetime) -> AsyncIterator[OpenItem]:
@@ -158,10 +179,12 @@ def _item(
     *,
     since: datetime | None = None,
     due: datetime | None = None,
+    remedy: str | None = None,
 ) -> OpenItem:
-    remedy = _REMEDIES.get(table, "look at the row's reason").format(
-        key=key, scope=scope, code=thing.partition(" ")[2] or key
-    )
+    if remedy is None:
+        remedy = _REMEDIES.get(table, "look at the row's reason").format(
+            key=key, scope=scope, code=thing.partition(" ")[2] or key
+        )
     return OpenItem(
         table, scope, key, thing, problem.code, problem.field or None, problem.message, remedy, since=since, due=due
     )

@@ -3,7 +3,7 @@
 Pending: the open period of each task. Cursor: `report_periods`, moved on in the transaction that queues the batches,
 so a period is told exactly once, however often the process dies and however long it was away. On an error nothing was
 queued, and the same period is closed at the next step. Time comes from `Context.now` only. Facts that were told are
-corrected by `sync.resend_facts`.
+corrected by `sync.late_days`, and by `sync.resend_facts` when somebody asks.
 """
 
 import asyncio
@@ -14,13 +14,14 @@ from typing import Final, NamedTuple
 
 from identifiers.changes import KIND_IDENTIFIER
 from registry import day_figures
-from registry.registration_counts import count_registrations
+from registry.registration_counts import count_registrations, is_counted
+from sync import late_days
 from sync.context import Context
 from sync.database import Connection, DatabaseAway, connected, transaction
 from sync.day_facts import queue_day
-from sync.intake import onward, taking
+from sync.intake import attachments, taking
 from sync.months import month_rows
-from sync.outbox import enterprise_facts, feeds, periods
+from sync.outbox import enterprise_facts, feeds, periods, revisions
 from sync.outbox.enqueue import enqueue
 from sync.outbox.periods import OpenPeriod
 from sync.registered_things import KINDS as STATE_KINDS
@@ -33,7 +34,11 @@ COUNTS_SETTLE: Final = timedelta(minutes=2)
 LOOK_EVERY_S: Final = 10.0
 PREFIXES_AT_ONCE: Final = 50
 CLOSED_KEPT: Final = timedelta(days=400)
+FACTS_REMEMBERED: Final = timedelta(days=70)
+"""Longer than counts of a day may come late (`registry.statistics`)."""
 RECEIPTS_FORGOTTEN_AT_ONCE: Final = 500
+ATTACHMENTS_KEPT: Final = timedelta(days=35)
+ATTACHMENTS_FORGOTTEN_AT_ONCE: Final = 20
 
 _BEHIND: Final = """
 SELECT EXISTS (SELECT FROM journal WHERE (xid, seq) > ($1, $2) AND at < $3 AND kind = ANY($4::text[]))"""
@@ -100,7 +105,9 @@ class Closer:
                 await periods.begin(connection, context.reporter, task.name, task.kind, now)
             due = {one.task for one in await periods.all_open(connection, context.reporter) if _is_due(one, now)}
             await periods.forget(connection, now - CLOSED_KEPT)
+            await revisions.forget(connection, now - FACTS_REMEMBERED)
             await taking.forget(connection, now - CLOSED_KEPT, RECEIPTS_FORGOTTEN_AT_ONCE)
+            await attachments.forget(connection, now - ATTACHMENTS_KEPT, ATTACHMENTS_FORGOTTEN_AT_ONCE)
         if due:
             async with connected(context.pool) as connection:
                 await count_registrations(connection, now)
@@ -109,7 +116,7 @@ class Closer:
             while task.name in due and (is_whole := await self._close_next(task)) is not None:
                 closed += is_whole
         await self._show_late()
-        return closed + await hand_on(context) + await onward.hand_on(context)
+        return closed + await late_days.revise(context) + await hand_on(context)
 
     async def _show_late(self) -> None:
         async with connected(self._context.pool) as connection:
@@ -159,6 +166,11 @@ async def _counts_collected(connection: Connection, _context: Context, span: Spa
     """Whether every count of the period is in the tables."""
     until = await day_figures.collected_until(connection)
     return until is not None and until >= span.end + COUNTS_SETTLE
+
+
+async def _all_counted(connection: Connection, context: Context, span: Span) -> bool:
+    """Whether every count of the period is in the tables, and every registration of it counted."""
+    return await _counts_collected(connection, context, span) and await is_counted(connection, span.end)
 
 
 async def _journal_read(connection: Connection, context: Context, span: Span) -> bool:
@@ -246,10 +258,10 @@ T9_FEED: Final = "T9"
 TASKS: Final = (
     Task("T6", "hour", _journal_read, _covered("T6")),
     Task("T7", "hour", _journal_read, _covered("T7")),
-    Task("T3", "day", _counts_collected, _node_fact("T3")),
+    Task("T3", "day", _all_counted, _node_fact("T3")),
     Task("M1", "day", _counts_collected, _node_fact("M1")),
     Task("T4", "day", _journal_read, _node_templates),
-    Task("T8", "day", _counts_collected, _enterprise_facts("T8")),
+    Task("T8", "day", _all_counted, _enterprise_facts("T8")),
     Task("M2", "day", _counts_collected, _enterprise_facts("M2")),
     Task("T9", "day", _journal_read, _covered("T9")),
     Task("T5", "month", _at_once, _node_applications),

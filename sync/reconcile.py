@@ -1,12 +1,16 @@
 """Which side is ahead: comparing what we hold acknowledged with what the collector says (docking contract 9.8)."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
 from sync.batch import StreamState, Unknown
 
 Verdict = Literal["go_on", "fetch_receipt", "send_again", "halt"]
+
+FULL_SET_NEEDED: Final = "find out which, then send a full set"
+STARTS_OVER: Final = "it starts over by itself"
+"""How the reasons of streams end that an operator sends a full set of, and of those that need nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,5 +41,5 @@ def compare(acknowledged: int, in_flight: UUID | None, remote: StreamState | Unk
     return Comparison(
         "halt",
         reason=f"the collector holds sequence {known}, we know of {acknowledged}: somebody else reported on this "
-        "stream, or our database was restored; find out which, then send a full set",
+        f"stream, or our database was restored; {FULL_SET_NEEDED}",
     )

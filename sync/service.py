@@ -2,27 +2,29 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 
 import asyncpg
 from prometheus_client import CollectorRegistry
 
 from registry.migrate import migrate
+from registry.tables.node_events import Event
 from sync import standing
 from sync.batcher import Batcher
 from sync.context import Context
 from sync.database import DatabaseAway, Pool, connected, open_pool
 from sync.delivery import Delivery
+from sync.direct_events import DirectEvents
 from sync.directives.follow import Follower
 from sync.directives.services import SERVICES
-from sync.escrow.depositing import Depositor
-from sync.escrow.scheduling import Schedule
+from sync.event_outbox import EventOutbox
 from sync.events import EventFeed
+from sync.intake import onward
 from sync.link import Link
 from sync.metrics import SyncMetrics
 from sync.monthly.task import MonthlyTask
@@ -35,6 +37,7 @@ from sync.reconciler import Reconciler
 from sync.settings import SyncSettings
 from sync.state_feed import StateFeed
 from sync.tables import journal_table, tables
+from sync.takeover import AfterTakeovers
 from sync.transport import Transport
 from sync.transports.opening import UpstreamUnusable, open_transport
 
@@ -60,15 +63,25 @@ async def prepare(dsn: str) -> None:
         raise DatabaseAway(f"PostgreSQL: {error or type(error).__name__}") from error
 
 
-async def run(settings: SyncSettings, stop: asyncio.Event, *, registry: CollectorRegistry | None = None) -> None:
+class EventWay(NamedTuple):
+    """How events go while PostgreSQL is away: what it lacks of them, and the file of what is under way."""
+
+    unentered: Callable[[], Sequence[Event]]
+    outbox: Path
+
+
+async def run(
+    settings: SyncSettings,
+    stop: asyncio.Event,
+    *,
+    registry: CollectorRegistry | None = None,
+    event_way: EventWay | None = None,
+) -> None:
     """Report until `stop` is set; PostgreSQL and the collector may be away at any time, the start included.
 
-    Whatever is under way at the end has an unknown end, and is done again at the next start: no data depends on a
-    clean stop.
+    Without an `event_way` events wait for PostgreSQL. Whatever is under way at the end has an unknown end, and is done
+    again at the next start: no data depends on a clean stop.
     """
-    while not await _prepared(settings, stop):
-        if stop.is_set():
-            return
     transport = await _transport(settings, stop)
     if transport is None:
         return
@@ -76,6 +89,12 @@ async def run(settings: SyncSettings, stop: asyncio.Event, *, registry: Collecto
     async with _context(settings, metrics, transport) as context:
         link = Link(context, settings.limits)
         delivery = Delivery(context, link, poll_s=settings.poll_s)
+        direct = _direct(context, link, delivery, event_way)
+        while not await _prepared(settings, stop):
+            if stop.is_set():
+                return
+            if direct is not None:
+                await direct.send()
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(delivery.run()), tasks.create_task(_keep_up(settings, context, link))]
             follower = Follower(context, SERVICES, delivery.wake)
@@ -88,15 +107,22 @@ async def run(settings: SyncSettings, stop: asyncio.Event, *, registry: Collecto
             feeds = (batcher, StateFeed(context))
             running += [tasks.create_task(_feed(feed, context, delivery, settings.poll_s)) for feed in feeds]
             running.append(tasks.create_task(Closer(context).run(delivery.wake)))
-            if settings.escrow is not None:
-                deposit = Depositor(settings.escrow, context.now).deposit
-                running.append(tasks.create_task(Schedule(settings.escrow, context.pool, context.now, deposit).run()))
-            running.append(tasks.create_task(EventFeed(context).run(delivery.wake)))
+            running.append(tasks.create_task(onward.run(context, delivery.wake, settings.poll_s)))
+            running.append(tasks.create_task(AfterTakeovers(context).run(delivery.wake)))
+            running.append(tasks.create_task(EventFeed(context, direct).run(delivery.wake)))
             calendar = calendar_or_provisional(settings.holidays_file)
             running.append(tasks.create_task(MonthlyTask(context, calendar).run()))
             await stop.wait()
             for task in running:
                 task.cancel()
+
+
+def _direct(context: Context, link: Link, delivery: Delivery, way: EventWay | None) -> DirectEvents | None:
+    if way is None:
+        return None
+    direct = DirectEvents(context, link, delivery, way.unentered, EventOutbox(way.outbox))
+    delivery.leave_events_to(lambda: direct.holds)
+    return direct
 
 
 async def _prepared(settings: SyncSettings, stop: asyncio.Event) -> bool:

@@ -7,9 +7,11 @@ from sync import making, missing, settlement
 from sync.batch import Batch
 from sync.context import Context
 from sync.database import transaction
+from sync.directives import store
 from sync.outbox import batches, streams
 from sync.outbox.batches import StoredBatch
 from sync.outbox.streams import Stream
+from sync.reconcile import STARTS_OVER
 from sync.transport import TransportError
 
 _log = logging.getLogger(__name__)
@@ -40,6 +42,14 @@ async def halt(context: Context, stream: Stream, reason: str) -> None:
         await streams.halt(connection, stream.stream_id, reason, context.now())
 
 
+async def start_over(context: Context, stream: Stream, reason: str) -> None:
+    """Stop a stream of which the collector lost what is not stored here any more until it has started over (9.8)."""
+    order = {"table": stream.table, "scope": stream.scope}
+    async with transaction(context.pool) as connection:
+        await store.order(connection, context.reporter, "start_over", order, context.now())
+    await halt(context, stream, f"{reason}, which are not stored here any more; {STARTS_OVER}")
+
+
 async def split(context: Context, stream: Stream, batch: Batch, error: TransportError) -> None:
     """Put smaller batches in this one's place; a row too large on its own stays open instead."""
     now = context.now()
@@ -51,7 +61,7 @@ async def split(context: Context, stream: Stream, batch: Batch, error: Transport
         if stored.row_count == 1:
             await settlement.give_up_row(connection, context.tables[stream.table], stream.stream_id, batch, now)
             return
-        made = await asyncio.to_thread(making.pieces, stored, error.max_rows, error.max_bytes)
+        made = await asyncio.to_thread(making.pieces, stored, stream.table, error.max_rows, error.max_bytes)
         await batches.replace(connection, stored.batch_id, made, now)
 
 

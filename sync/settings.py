@@ -6,7 +6,6 @@ from typing import Literal
 import msgspec
 
 from sync.batch import Limits
-from sync.escrow.settings import EscrowSettings
 from sync.retry import RetryPolicy
 
 TransportName = Literal["https", "sftp", "file"]
@@ -60,4 +59,3 @@ class SyncSettings(msgspec.Struct, frozen=True, kw_only=True):
     keep_bodies_days: int = 35
     directives_poll_s: float = 60.0
     holidays_file: Path | None = None
-    escrow: EscrowSettings | None = None

@@ -35,6 +35,7 @@ class StreamStatus:
     failures: int
     halted_reason: str | None
     last_error: str | None
+    last_error_at: datetime | None
     next_attempt_at: datetime | None
 
 
@@ -135,7 +136,7 @@ LIMIT $2
 _FEEDS = "SELECT xid, seq FROM report_feeds WHERE reporter = $1 ORDER BY xid, seq LIMIT 1"
 _STREAMS = """
 SELECT s.table_id, s.scope, s.acknowledged_sequence, s.acknowledged_at, s.failures, s.halted_reason, s.last_error,
-       nullif(s.next_attempt_at, '-infinity') AS next_attempt_at, open.queue_batches, open.queue_rows,
+       s.last_error_at, nullif(s.next_attempt_at, '-infinity') AS next_attempt_at, open.queue_batches, open.queue_rows,
        coalesce(extract(epoch FROM $2::timestamptz - open.oldest), 0)::float8 AS oldest_s,
        (SELECT count(*) FROM report_rejections r WHERE r.stream_id = s.stream_id) AS open_rejections
 FROM report_streams s
@@ -222,6 +223,7 @@ async def stream_status(connection: Connection, reporter: str, now: datetime, li
             failures=row["failures"],
             halted_reason=row["halted_reason"],
             last_error=row["last_error"],
+            last_error_at=row["last_error_at"],
             next_attempt_at=row["next_attempt_at"],
         )
         for row in rows

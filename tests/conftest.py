@@ -82,6 +82,14 @@ def shared_registry_database(postgres: str, registry_template: str) -> Iterator[
     asyncio.run(_drop_database(postgres, name))
 
 
+@pytest.fixture(scope="module")
+def second_registry_database(postgres: str, registry_template: str) -> Iterator[str]:
+    """Yield the DSN of another such database, for modules with a second node."""
+    name = asyncio.run(_create_database(postgres, template=registry_template))
+    yield _named(postgres, name)
+    asyncio.run(_drop_database(postgres, name))
+
+
 async def _create_database(server: str, template: str = "template0") -> str:
     name = f"test_{uuid.uuid4().hex}"
     connection = await asyncpg.connect(server)

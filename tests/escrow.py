@@ -15,7 +15,7 @@ from sync.escrow.restoring import Restored, restore
 from sync.escrow.settings import EscrowSettings, Sizes
 from tests.registered_node import REPORTER
 
-SMALL = Sizes(group=4_096, volume=10_000)
+SMALL = Sizes(group=1_024, volume=2_500)
 """A deposit of some kilobytes then has several groups and volumes."""
 
 

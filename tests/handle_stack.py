@@ -60,6 +60,7 @@ ADMIN = Reference(f"{PREFIX}/ADMIN", 300)
 SERVICE = Reference(f"{PREFIX}/NODE", 301)
 SECRET = b"a secret for tests"
 FULL = 0x0FFF
+CALLS_SOCKET = "calls.sock"
 _ADDRESS = ipaddress.ip_address("127.0.0.1")
 _GROUP_2 = min(PRIMES)
 
@@ -98,7 +99,7 @@ class Clock:
 
 @dataclass
 class Stack:
-    """Everything. `clock` is that of challenges and sessions."""
+    """Everything. `clock` is that of challenges and sessions; `state` is what the workers share."""
 
     api: Api
     desk: Desk
@@ -107,6 +108,7 @@ class Stack:
     settings: AuthSettings
     clock: Clock
     make_worker: Callable[[], Worker] = field(repr=False)
+    state: SharedState = field(repr=False)
 
     async def record(self, name: str, *values: Value, **how: Any) -> None:
         """Put a record through the registry's own door, and wait until lookups know it."""
@@ -253,7 +255,7 @@ async def running_stack(
         follower = Follower(source, directory / "replica", progress.announce, woken=woken)
         following = asyncio.create_task(follower.run())
         stack.push_async_callback(_ended, following)
-        calls_socket = directory / "calls.sock"
+        calls_socket = directory / CALLS_SOCKET
         bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         bound.bind(str(calls_socket))
         administration = HandleAdministration(api.context, tuple(administrators))
@@ -280,7 +282,7 @@ async def running_stack(
             return Worker(authentication, calls, Dispatch(resolution, writing, authentication, site))
 
         await api.prefix()
-        made = Stack(api, desk, make_worker(), directory, auth, clock, make_worker)
+        made = Stack(api, desk, make_worker(), directory, auth, clock, make_worker, state)
         await made.record(f"{PREFIX}/ADMIN", admin_value(100, ADMIN), secret_value(300))
         await made.record(f"{PREFIX}/NODE", admin_value(100, SERVICE), secret_value(301))
         await made.record(f"0.NA/{PREFIX}", admin_value(100, ADMIN))

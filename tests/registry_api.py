@@ -20,6 +20,8 @@ from registry.barrier import ReplicaBarrier
 from registry.bootstrap import ensure_administrator
 from registry.context import utc_now
 from registry.database import open_pool
+from registry.feed_readers import FeedReaders
+from registry.reporting import Reporting
 from registry.service.feed_rows import ReportRows
 
 JSON = {"Content-Type": "application/json"}
@@ -113,6 +115,8 @@ async def running_api(
     status: Mapping[str, Any] | None = None,
     clock: Callable[[], datetime] = utc_now,
     reports: ReportRows | None = None,
+    feed_readers: FeedReaders | None = None,
+    reporting: Reporting | None = None,
     beside: Mapping[str, Callable[[RegistryContext], web.Application]] | None = None,
     **settings: Any,
 ) -> AsyncIterator[Api]:
@@ -129,7 +133,9 @@ async def running_api(
             clock=clock,
             settings=RegistrySettings(**{"resolvable_wait_s": 0.0, "snapshots": directory / "snapshots", **settings}),
             status=status or {},
+            feed_readers=feed_readers or FeedReaders(),
             reports=reports,
+            reporting=reporting,
             read_report_key=algorithm_of,
         )
         stack.push_async_callback(context.snapshots.close)

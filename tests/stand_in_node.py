@@ -19,13 +19,15 @@ PROBLEM = {"Content-Type": "application/problem+json"}
 class StandInNode:
     """Serves in a thread of its own, so that a test may call commands as a user would.
 
-    `records` maps folded identifiers to (identifier, values). Batches are numbered from 1; `lose_answers` names
-    those that are committed but never answered; `during_batch` is called with the number after each commit, and each
-    answer then waits `linger_s`, so that a client that sends too much at once is caught at it.
+    `records` maps folded identifiers to (identifier, values), `followed` to the code of a template. Batches are
+    numbered from 1; `lose_answers` names those that are committed but never answered; `during_batch` is called with
+    the number after each commit, and each answer then waits `linger_s`, so that a client that sends too much at once
+    is caught at it.
     """
 
     def __init__(self) -> None:
         self.records: dict[str, tuple[str, list[dict[str, Any]]]] = {}
+        self.followed: dict[str, str] = {}
         self.batches: list[list[str]] = []
         self.missing_prefix = ""
         self.prefix_state = "active"
@@ -121,6 +123,8 @@ class StandInNode:
         results = [
             {"line": line} | self._register(row, request.query["on_conflict"]) for line, row in enumerate(rows, 1)
         ]
+        if "template" in request.query:
+            self.followed.update((name, request.query["template"]) for name in names)
         if self.during_batch is not None:
             await self.during_batch(number)
         await asyncio.sleep(self.linger_s)
@@ -158,6 +162,7 @@ class StandInNode:
         rows = min(self.page_rows_max, int(request.query["limit"]))
         items = [
             {"identifier": name, "state": "active", "version": 1, "values": values}
+            | ({"template": self.followed[name.upper()]} if name.upper() in self.followed else {})
             for name, values in found[start : start + rows]
         ]
         return _json({"items": items, "next": str(start + rows) if start + rows < len(found) else None})

@@ -43,7 +43,8 @@ import asyncio, sys
 import msgspec
 from sync.service import run
 from sync.settings import SyncSettings
-asyncio.run(run(msgspec.json.decode(sys.argv[1], type=SyncSettings), asyncio.Event()))
+settings = msgspec.json.decode(sys.argv[1], type=SyncSettings, dec_hook=lambda kind, text: kind(text))
+asyncio.run(run(settings, asyncio.Event()))
 """
 
 
@@ -189,7 +190,7 @@ class ReportingProcess(Process):
     """The reporting service as a process of its own, as the node runs it."""
 
     def __init__(self, settings: SyncSettings, directory: Path) -> None:
-        command = [sys.executable, "-c", REPORT, msgspec.json.encode(settings).decode()]
+        command = [sys.executable, "-c", REPORT, msgspec.json.encode(settings, enc_hook=str).decode()]
         super().__init__(command, directory / "reporting.log")
 
 

@@ -14,7 +14,6 @@ from identifiers.values import Value
 from identifiers.wire import encode_value, read_values
 
 NONCE_OCTETS: Final = 16
-NAMES_PER_PART: Final = 50
 _STRING_OCTETS_MIN: Final = 4
 _TEXT_OCTETS_MAX: Final = 1_000
 _U4_OCTETS: Final = 4

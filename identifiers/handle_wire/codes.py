@@ -3,6 +3,8 @@
 from enum import IntEnum
 from typing import Final
 
+from identifiers.values import SECRET_TYPE
+
 
 class Op(IntEnum):
     """Operations (handle wire 6). Others occur in requests and are refused with OPERATION_NOT_SUPPORTED."""
@@ -107,7 +109,7 @@ MD5: Final = 1
 SHA1: Final = 2
 SHA256: Final = 3
 
-SECRET_KEY: Final = "HS_SECKEY"  # noqa: S105 - the name of a type
+SECRET_KEY: Final = SECRET_TYPE
 PUBLIC_KEY: Final = "HS_PUBKEY"
 
 NOT_OVER_UDP: Final = frozenset(

@@ -8,9 +8,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
-from identifiers import sm2
+from identifiers import pkcs8, sm2
+from identifiers.handle_wire.classic_ciphers import PassphraseMissing
+from identifiers.handle_wire.classic_keys import is_classic_file, read_classic_key
 from identifiers.hs_key import DSAKey, RSAKey, SM2Key, encode_key, parse_key
-from identifiers.octets import OctetReader, WireError
+from identifiers.octets import WireError
 
 RSA_BITS: Final = range(1_024, 4_097)
 RSA_EXPONENT_MAX: Final = 2**33 - 1
@@ -19,6 +21,9 @@ _DSA_Q_BITS: Final = (160, 224, 256)
 _DSA_P_BITS: Final = (1_024, 2_048, DSA_BITS_MAX)
 _SM2_HALF: Final = 32
 _PEM_OCTETS_MAX: Final = 4_096
+_PEM_HEAD_OCTETS: Final = 256
+_NO_KEY: Final = "this is no private key for RSA, DSA, SM2 or a NIST curve, or it is cut"
+_NOT_OPENED: Final = "this passphrase does not open the key, or the key is damaged; SM2 keys are opened as PKCS#8"
 _CURVES: Final = ("secp256r1", "secp384r1", "secp521r1")
 
 UsablePublicKey = rsa.RSAPublicKey | dsa.DSAPublicKey | ec.EllipticCurvePublicKey | sm2.PublicKey
@@ -39,6 +44,10 @@ WEAK_HASHES: Final = frozenset({"SHA-1", "SHA1", "SHA", "MD5"})
 
 class KeyUnusable(ValueError):  # noqa: N818 - the state of a key, answered with AUTHENTICATION_FAILED
     """A key of a kind or size that is not used here, or octets that are no key."""
+
+
+class PasswordMissing(KeyUnusable):
+    """The key is encrypted, and no password was given."""
 
 
 def load_public_key(octets: bytes) -> UsablePublicKey:
@@ -72,19 +81,19 @@ def load_private_key(octets: bytes, password: bytes | None = None) -> UsablePriv
 def load_user_key(octets: bytes, password: bytes | None = None) -> UserPrivateKey:
     """Return a private key from PEM or DER, PKCS#8 and older forms, or from a file of the classic software.
 
-    Raises KeyUnusable. Encrypted classic files must be decrypted with the tool that came with them.
+    A password for a key that is not encrypted is ignored. Raises KeyUnusable, and of these PasswordMissing.
     """
-    if octets[:4] == b"\0\0\0\1":
-        return _classic_private_key(octets)
     try:
-        if octets.lstrip().startswith(b"-----BEGIN"):
-            octets = _pem_octets(octets, password)
-            password = None
-        return _from_der(octets, password)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise KeyUnusable(
-            "this is no private key for RSA, DSA, SM2 or a NIST curve that the given password opens"
-        ) from None
+        if is_classic_file(octets):
+            return read_classic_key(octets, password)
+        der = _pem_octets(octets, password) if octets.lstrip().startswith(b"-----BEGIN") else octets
+        return _from_der(_opened(der, password) if pkcs8.is_encrypted(der) else der)
+    except PassphraseMissing:
+        raise PasswordMissing("the key is encrypted: its passphrase is needed") from None
+    except UnsupportedAlgorithm:
+        raise KeyUnusable("a key signs with RSA, DSA, SM2 or on a NIST curve") from None
+    except ValueError as error:
+        raise KeyUnusable(str(error)) from None
 
 
 def public_octets(key: UserPrivateKey) -> bytes:
@@ -164,40 +173,51 @@ def _raw_signature(signature: bytes) -> bytes | None:
 
 
 def _pem_octets(pem: bytes, password: bytes | None) -> bytes:
-    """Return the DER of a PEM key; SM2 keys are only unwrapped, because the library does not know their curve."""
+    """Return the DER of a PEM key; of PKCS#8 as it is, encrypted or not, of older forms decrypted."""
     lines = [line.strip() for line in pem.strip().splitlines()]
-    if lines[0] == b"-----BEGIN PRIVATE KEY-----":
-        return base64.b64decode(b"".join(lines[1:-1]), validate=True)
-    key = serialization.load_pem_private_key(pem, password)
+    if lines[0] in (b"-----BEGIN PRIVATE KEY-----", b"-----BEGIN ENCRYPTED PRIVATE KEY-----"):
+        try:
+            return base64.b64decode(b"".join(lines[1:-1]), validate=True)
+        except ValueError:
+            raise KeyUnusable(_NO_KEY) from None
+    is_encrypted = b"ENCRYPTED" in pem[:_PEM_HEAD_OCTETS]
+    if is_encrypted and password is None:
+        raise PassphraseMissing
+    try:
+        key = serialization.load_pem_private_key(pem, password if is_encrypted else None)
+    except ValueError:
+        raise KeyUnusable(_NOT_OPENED if is_encrypted else _NO_KEY) from None
     return key.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
 
 
-def _from_der(der: bytes, password: bytes | None) -> UserPrivateKey:
+def _opened(der: bytes, password: bytes | None) -> bytes:
+    """Return the DER PKCS#8 key in an encrypted one; by the library, which does not know the curve of SM2."""
+    if password is None:
+        raise PassphraseMissing
+    try:
+        key = serialization.load_der_private_key(der, password)
+    except (ValueError, UnsupportedAlgorithm):
+        return pkcs8.decrypted(der, password)
+    return key.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _from_der(der: bytes) -> UserPrivateKey:
     try:
         return sm2.load_private(der)
     except sm2.SM2Error:
-        key = serialization.load_der_private_key(der, password)
+        pass
+    try:
+        key = serialization.load_der_private_key(der, None)
+    except (ValueError, TypeError):
+        raise KeyUnusable(_NO_KEY) from None
     if isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.name in _CURVES:
         return key
     if not isinstance(key, rsa.RSAPrivateKey | dsa.DSAPrivateKey):
         raise KeyUnusable("a key signs with RSA, DSA, SM2 or on a NIST curve")
-    return key
-
-
-def _classic_private_key(octets: bytes) -> rsa.RSAPrivateKey:
-    """Read ``u4 1 · str RSA_PRIVCRT_KEY · u2 0 · n e d p q dP dQ qInv``."""
-    try:
-        reader = OctetReader(octets, 4)
-        kind = reader.text()
-        reader.u2()
-        n, e, d, p, q, dp, dq, qi = (int.from_bytes(reader.octets(), "big") for _ in range(8))
-        key = rsa.RSAPrivateNumbers(p, q, d, dp, dq, qi, rsa.RSAPublicNumbers(e, n)).private_key()
-    except (WireError, ValueError):
-        kind = ""
-    if kind != "RSA_PRIVCRT_KEY":
-        raise KeyUnusable("this is no RSA key file of the classic software: convert other keys to PKCS#8")
     return key
 
 

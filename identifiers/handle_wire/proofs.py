@@ -13,6 +13,7 @@ import msgspec
 
 from identifiers import sm2
 from identifiers.handle_wire.answers import Challenge
+from identifiers.handle_wire.classic_ciphers import java_octets
 from identifiers.handle_wire.codes import ResponseCode
 from identifiers.handle_wire.keys import HASHES, WEAK_HASHES, UsablePublicKey, UserPrivateKey, sign, verify
 from identifiers.octets import OctetReader, WireError, string
@@ -87,8 +88,14 @@ def parse_secret_proof(proof: bytes, *, has_algorithm: bool = True) -> SecretPro
 
 
 def is_right_secret(proof: SecretProof, secret: bytes, challenge: Challenge) -> bool:
-    """Say whether a proof was made with this secret over this challenge; compared in constant time."""
-    return hmac.compare_digest(_mac(proof, secret, challenge), proof.mac)
+    """Say whether a proof was made with this secret over this challenge; compared in constant time.
+
+    With PBKDF2 a secret beyond ASCII counts as Java clients derive from it, and as it is.
+    """
+    if hmac.compare_digest(_mac(proof, secret, challenge), proof.mac):
+        return True
+    others = proof.algorithm == PBKDF2 and not secret.isascii()
+    return others and hmac.compare_digest(_derived_mac(proof, secret, challenge), proof.mac)
 
 
 def prove_secret(secret: bytes, challenge: Challenge, algorithm: int = HASH_SHA256, salt: bytes = b"") -> bytes:
@@ -96,8 +103,15 @@ def prove_secret(secret: bytes, challenge: Challenge, algorithm: int = HASH_SHA2
     if algorithm != PBKDF2:
         return bytes((algorithm,)) + _mac(SecretProof(algorithm, b""), secret, challenge)
     blank = SecretProof(PBKDF2, b"", salt, CLIENT_ITERATIONS, _KEY_BITS_DEFAULT)
-    parameters = blank.iterations.to_bytes(4, "big") + blank.bits.to_bytes(4, "big")
-    return bytes((PBKDF2,)) + string(salt) + parameters + string(_mac(blank, secret, challenge))
+    return encode_secret_proof(msgspec.structs.replace(blank, mac=_mac(blank, secret, challenge)))
+
+
+def encode_secret_proof(proof: SecretProof) -> bytes:
+    """Return the octets of a proof, the algorithm's first: what ``parse_secret_proof`` reads."""
+    if proof.algorithm != PBKDF2:
+        return bytes((proof.algorithm,)) + proof.mac
+    parameters = proof.iterations.to_bytes(4, "big") + proof.bits.to_bytes(4, "big")
+    return bytes((PBKDF2,)) + string(proof.salt) + parameters + string(proof.mac)
 
 
 def parse_key_proof(proof: bytes, *, allow_weak_hashes: bool = True) -> KeyProof:
@@ -140,8 +154,12 @@ def _mac(proof: SecretProof, secret: bytes, challenge: Challenge) -> bytes:
         return made
     if (keyed := _KEYED.get(proof.algorithm)) is not None:
         return hmac.digest(secret, octets, keyed)
+    return _derived_mac(proof, java_octets(secret), challenge)
+
+
+def _derived_mac(proof: SecretProof, secret: bytes, challenge: Challenge) -> bytes:
     derived = hashlib.pbkdf2_hmac("sha1", secret, proof.salt, proof.iterations, proof.bits // 8)
-    return hmac.digest(derived, octets, "sha1")
+    return hmac.digest(derived, challenge.nonce + challenge.digest.octets, "sha1")
 
 
 def _unacceptable(message: str) -> WireError:

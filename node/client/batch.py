@@ -24,11 +24,11 @@ class BatchTerms:
     on_conflict: OnConflict
     template: str | None = None
 
-    def query(self) -> dict[str, str]:
-        """Return the parameters of the request."""
+    def query(self, template: str | None) -> dict[str, str]:
+        """Return the parameters of a request whose rows follow `template`."""
         query: dict[str, str] = {"on_conflict": self.on_conflict}
-        if self.template is not None:
-            query["template"] = self.template
+        if template is not None:
+            query["template"] = template
         return query
 
 
@@ -62,13 +62,23 @@ class _LastLine(msgspec.Struct):
 async def send_batch(session: NodeSession, rows: Sequence[Row], terms: BatchTerms, *, wait: bool) -> BatchOutcome:
     """Register rows; raises RefusedError, UnavailableError.
 
-    With `wait` the node answers when its lookups see the rows, or after a while that they do not yet. Safe to
+    One request for each template that rows name, in the order in which they first do, unless the terms give one for
+    all. With `wait` the node answers when its lookups see the rows, or after a while that they do not yet. Safe to
     repeat: a row that the node has already taken comes back as "unchanged".
     """
-    body = b"".join([row.body + b"\n" for row in rows])
-    query = terms.query() | {"wait": "true" if wait else "false"}
-    answer = await session.post(BATCH_PATH, body, query, {"Content-Type": "application/x-ndjson"})
-    return read_outcome(answer.body, len(rows))
+    places: dict[str | None, list[int]] = {}
+    for at, row in enumerate(rows):
+        places.setdefault(terms.template or row.template, []).append(at)
+    found: dict[int, RowOutcome] = {}
+    resolvable = True
+    for template, of_template in places.items():
+        body = b"".join([rows[at].body + b"\n" for at in of_template])
+        query = terms.query(template) | {"wait": "true" if wait else "false"}
+        answer = await session.post(BATCH_PATH, body, query, {"Content-Type": "application/x-ndjson"})
+        outcome = read_outcome(answer.body, len(of_template))
+        found.update(zip(of_template, outcome.rows, strict=True))
+        resolvable = outcome.resolvable
+    return BatchOutcome([msgspec.structs.replace(found[at], line=at + 1) for at in range(len(rows))], resolvable)
 
 
 def read_outcome(body: bytes, rows: int) -> BatchOutcome:

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Literal
 import msgspec
 import orjson
 
+from identifiers.handle import fold
 from node.client.errors import UsageError
 from node.client.listing import pages
 from node.client.session import NodeSession
@@ -23,14 +24,21 @@ COLUMNS_MAX = 2_048
 SPOOL_IN_MEMORY_OCTETS = 16 * 1024 * 1024
 ExportFormat = Literal["ndjson", "csv"]
 IDENTIFIERS_PATH = "/api/v1/identifiers"
+_PREFIX_RECORDS = "0.NA/"
 
 
 class ListedIdentifier(msgspec.Struct, frozen=True):
-    """One identifier of a list; `values` is its Handle JSON, unread."""
+    """One identifier of a list; `values` is its Handle JSON, unread, `template` the code of the one it follows."""
 
     identifier: str
     values: msgspec.Raw
     state: str = "active"
+    template: str | None = None
+
+    @property
+    def is_exported(self) -> bool:
+        """Whether it belongs into a file: it is active, and not the record of the prefix itself."""
+        return self.state == "active" and not fold(self.identifier).startswith(_PREFIX_RECORDS)
 
 
 Pages = AsyncIterator[Sequence[ListedIdentifier]]
@@ -45,10 +53,13 @@ def identifier_pages(session: NodeSession, prefix: str) -> Pages:
 
 
 async def export_ndjson(listed: Pages, output: BinaryIO) -> int:
-    """Write `{"identifier":…,"values":[…]}` lines, values exactly as the node shows them; return how many."""
+    """Write `{"identifier":…,"values":[…],"template":…}` lines, values exactly as the node shows them; return how many.
+
+    A record that follows no template has no such member.
+    """
     count = 0
     async for page in listed:
-        lines = [_line(item) for item in page if item.state == "active"]
+        lines = [_line(item) for item in page if item.is_exported]
         await asyncio.to_thread(output.writelines, lines)
         count += len(lines)
     return count
@@ -64,7 +75,7 @@ async def export_csv(listed: Pages, output: BinaryIO) -> int:
         columns: set[_Column] = set()
         count = 0
         async for page in listed:
-            items = [item for item in page if item.state == "active"]
+            items = [item for item in page if item.is_exported]
             await asyncio.to_thread(spool.writelines, map(_line, items))
             columns.update(column for item in items for column in _cells(item.values))
             if len(columns) > COLUMNS_MAX:
@@ -76,7 +87,8 @@ async def export_csv(listed: Pages, output: BinaryIO) -> int:
 
 
 def _line(item: ListedIdentifier) -> bytes:
-    return b'{"identifier":%s,"values":%s}\n' % (orjson.dumps(item.identifier), bytes(item.values))
+    template = b',"template":%s' % orjson.dumps(item.template) if item.template is not None else b""
+    return b'{"identifier":%s,"values":%s%s}\n' % (orjson.dumps(item.identifier), bytes(item.values), template)
 
 
 def _write_table(spool: Iterable[bytes], columns: Sequence[_Column], output: BinaryIO) -> None:

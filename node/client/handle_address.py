@@ -1,18 +1,16 @@
 """Where a Handle server listens: HOST:PORT as people write it, and the servers of a site record (handle wire 10.3)."""
 
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
-from identifiers.hs_site import QUERY, Server
+from identifiers.hs_site import QUERY, Server, host_of
 from node.client.errors import UsageError
 
 PORT: Final = 2641
 PORT_MAX: Final = 65_535
 UDP: Final = 0
 TCP: Final = 1
-_IPV4_AFTER: Final = bytes(12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +54,10 @@ def place_at(address: HandleAddress) -> HandlePlace:
 
 def place_of(server: Server) -> HandlePlace | None:
     """Return how a server of a site record is reached with look-ups; None if it is not, by TCP or UDP."""
-    host = _host(server.address)
+    host = host_of(server)
     ports: dict[int, int] = {}
     for interface in server.interfaces:
         if interface.kind & QUERY and 0 < interface.port <= PORT_MAX:
             ports.setdefault(interface.protocol, interface.port)
     tcp, udp = (HandleAddress(host, ports[way]) if way in ports else None for way in (TCP, UDP))
     return HandlePlace(tcp, udp) if tcp or udp else None
-
-
-def _host(octets: bytes) -> str:
-    if octets[:12] == _IPV4_AFTER:
-        return str(ip_address(octets[12:]))
-    address = IPv6Address(octets)
-    return str(address.ipv4_mapped or address)

@@ -1,24 +1,41 @@
 """Who asks: the place of a key, and the key or secret out of a file, never out of an argument."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from identifiers.handle_wire.client import User
-from identifiers.handle_wire.keys import KeyUnusable, UsablePublicKey, load_public_key, load_user_key
+from identifiers.handle_wire.keys import (
+    KeyUnusable,
+    PasswordMissing,
+    UsablePublicKey,
+    UserPrivateKey,
+    load_public_key,
+    load_user_key,
+)
 from identifiers.values import HANDLE_OCTETS_MAX, U4_MAX
 from node.client.errors import UsageError
 
 FILE_OCTETS_MAX: Final = 65_536
 
 
+Ask = Callable[[Path], bytes | None]
+"""Returns what opens an encrypted key file; None where that is not known."""
+
+
 def read_user(
-    auth: str | None, key_file: Path | None, secret_file: Path | None, password_file: Path | None = None
+    auth: str | None,
+    key_file: Path | None,
+    secret_file: Path | None,
+    password_file: Path | None = None,
+    *,
+    ask: Ask | None = None,
 ) -> User | None:
     """Return who asks, None for anybody; raise UsageError.
 
-    ``auth`` is ``INDEX:HANDLE``. A key file holds a private key: PEM, DER, or the form of the classic software; a
-    password file opens it. A secret file holds the octets of an HS_SECKEY value; one line feed at its end is not
-    counted.
+    ``auth`` is ``INDEX:HANDLE``. A key file holds a private key: PEM, DER, or the form of the classic software; if it
+    is encrypted, the password file opens it, or what ``ask`` returns. A secret file holds the octets of an HS_SECKEY
+    value. Of a file with a secret or password one line feed at the end is not counted.
     """
     if auth is None:
         if key_file or secret_file:
@@ -34,11 +51,7 @@ def read_user(
         return User(handle, index, secret)
     assert key_file is not None  # noqa: S101 - one of the two is there
     password = None if password_file is None else _text_line(password_file)
-    try:
-        return User(handle, index, load_user_key(_read(key_file), password))
-    except (KeyUnusable, ValueError, TypeError) as error:
-        reason = str(error) if isinstance(error, KeyUnusable) else "it cannot be read"
-        raise UsageError(f"{key_file} is no private key for this: {reason}") from None
+    return User(handle, index, _private_key(key_file, password, ask))
 
 
 def read_server_key(path: Path | None) -> UsablePublicKey | None:
@@ -49,6 +62,21 @@ def read_server_key(path: Path | None) -> UsablePublicKey | None:
         return load_public_key(_read(path))
     except KeyUnusable as error:
         raise UsageError(f"{path}: {error}") from None
+
+
+def _private_key(path: Path, password: bytes | None, ask: Ask | None) -> UserPrivateKey:
+    octets = _read(path)
+    try:
+        try:
+            return load_user_key(octets, password)
+        except PasswordMissing:
+            if ask is None or (asked := ask(path)) is None:
+                raise
+            return load_user_key(octets, asked)
+    except PasswordMissing:
+        raise UsageError(f"{path} is encrypted: give --key-password-file, or IDNODE_HANDLE_KEY_PASSWORD") from None
+    except KeyUnusable as error:
+        raise UsageError(f"{path} is no private key for this: {error}") from None
 
 
 def _place(auth: str) -> tuple[int, str]:

@@ -42,6 +42,7 @@ SERVERS_MAX: Final = 32
 """Servers whose connections are kept."""
 ALIAS: Final = "HS_ALIAS"
 _REFERRED: Final = (ResponseCode.SERVICE_REFERRAL, ResponseCode.PREFIX_REFERRAL)
+_MOVED: Final = (ResponseCode.SERVER_NOT_RESPONSIBLE, ResponseCode.OUT_OF_DATE_SITE_INFO)
 _PASSED_OVER: Final = (ResponseCode.ERROR, ResponseCode.SERVER_TOO_BUSY)
 _NOBODY: Final = PrefixSites((), ())
 
@@ -71,12 +72,12 @@ class HandleNetwork:
         Aliases are followed unless they are asked for. The answer bears the name that was asked.
         """
         search = _Search(self, code)
-        asks_alias = any(fold(kind) == ALIAS for kind in types) or bool(indexes)
-        asked_types = types if asks_alias or not types else (*types, ALIAS)
+        asks_alias = any(fold(kind) == ALIAS for kind in types)
+        asked_types = (*types, ALIAS) if types or indexes else ()
         name, seen = code, {fold(record_named(code))}
         while True:
             received = await search.record(name, asked_types, indexes)
-            target = None if asks_alias else _alias_in(received)
+            target = None if asks_alias else _alias_in(received, indexes)
             if target is None:
                 break
             name = target
@@ -119,19 +120,30 @@ class _Search:
         self._network = network
         self._code = code
         self._questions = 0
+        self._looking_for: set[str] = set()
 
     async def record(self, name: str, types: Sequence[str], indexes: Sequence[int]) -> Received:
         """Return what the responsible server says of a record."""
         prefix = record_named(name).partition("/")[0]
         if fold(prefix + "/") == PREFIX_RECORDS:
-            return await self._prefix_record(prefix_named(name) or "", types, indexes)
+            named = prefix_named(name)
+            if named is None:
+                return await self._asked(self._network.root, name, types, indexes)
+            return await self._prefix_record(named, types, indexes)
         received = await self._at_sites(prefix, name, types, indexes)
-        moved = received is not None and received.header.rc == ResponseCode.SERVER_NOT_RESPONSIBLE
-        if moved and self._network.forget(prefix):
+        if received is not None and received.header.rc in _MOVED and self._network.forget(prefix):
             received = await self._at_sites(prefix, name, types, indexes)
-        if received is None:
-            return await self._asked(self._network.root, name, types, indexes)
-        return received
+        return await self._from_above(prefix, name, types, indexes) if received is None else received
+
+    async def _from_above(self, prefix: str, name: str, types: Sequence[str], indexes: Sequence[int]) -> Received:
+        """Ask those who serve the prefixes above, for they may serve what is below too; at last the root."""
+        above = prefix.rpartition(".")[0]
+        while above:
+            received = await self._at_sites(above, name, types, indexes)
+            if received is not None and received.header.rc not in _MOVED:
+                return received
+            above = above.rpartition(".")[0]
+        return await self._asked(self._network.root, name, types, indexes)
 
     async def _at_sites(self, prefix: str, name: str, types: Sequence[str], indexes: Sequence[int]) -> Received | None:
         """Ask the servers of a prefix; None if it has none."""
@@ -143,8 +155,18 @@ class _Search:
         known = self._network.known(prefix)
         if known is not None:
             return known
+        if fold(prefix) in self._looking_for:
+            raise UntrustedError(f"{self._code}: the service records of its prefix lead in a circle")
+        self._looking_for.add(fold(prefix))
+        try:
+            return await self._found_sites(prefix)
+        finally:
+            self._looking_for.discard(fold(prefix))
+
+    async def _found_sites(self, prefix: str) -> PrefixSites:
         received = await self._prefix_record(prefix, ASKED_TYPES, ())
         if not isinstance(received.answer, Resolved):
+            self._network.learn(prefix, _NOBODY, ())
             return _NOBODY
         values = received.answer.values
         sites = sites_in(values)
@@ -208,8 +230,10 @@ class _Search:
         raise last
 
 
-def _alias_in(received: Received) -> str | None:
-    return _text_of(ALIAS, received.answer.values) if isinstance(received.answer, Resolved) else None
+def _alias_in(received: Received, indexes: Sequence[int]) -> str | None:
+    """Return where an alias leads that was not asked for by its index."""
+    values = received.answer.values if isinstance(received.answer, Resolved) else ()
+    return _text_of(ALIAS, [value for value in values if value.index not in indexes])
 
 
 def _text_of(kind: str, values: Sequence[Value]) -> str | None:

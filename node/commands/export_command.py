@@ -42,7 +42,9 @@ def export(
 
     Example: idnode export --prefix 88.118.8 --output products.ndjson
 
-    A line of NDJSON is an object with the members identifier and values.
+    A line of NDJSON is an object with the members identifier and values,
+    and template where the record follows one. The record of the prefix
+    itself (0.NA/...) is left out.
     In a CSV the first column is the whole identifier, and each further one
     holds the values of one type at one index, in the order of the indexes;
     its heading is the type, with the index behind it where a type stands at

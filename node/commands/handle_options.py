@@ -8,11 +8,13 @@ from typing import Annotated, Literal
 
 import typer
 
+from identifiers.handle_wire.client import User
 from node.client.handle_address import parse_address, place_at
 from node.client.handle_keys import read_server_key, read_user
 from node.client.handle_server import HandleServer, Manner
 from node.client.handle_tcp import Patience
 from node.client.location import local_handle_address
+from node.commands.passphrase import VARIABLE, ask_passphrase
 
 Protocol = Literal["http", "handle-tcp", "handle-udp"]
 
@@ -31,7 +33,13 @@ Auth = Annotated[
 KeyFile = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Its private key: PEM, DER, or the classic software's form.")
 ]
-KeyPasswordFile = Annotated[Path | None, typer.Option(metavar="FILE", help="What opens the key file, if it is closed.")]
+KeyPasswordFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help=f"What opens an encrypted key file. Default: {VARIABLE}, or a terminal is asked.",
+    ),
+]
 SecretFile = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Its secret, instead of a key; a line feed at the end is left out.")
 ]
@@ -64,11 +72,15 @@ class HandleChoice:
         """Return how servers are asked; raise UsageError for keys that cannot be used."""
         return Manner(
             "udp" if self.protocol == "handle-udp" else "tcp",
-            read_user(self.auth, self.key_file, self.secret_file, self.key_password_file),
+            self.user(),
             self.in_session,
             read_server_key(self.server_key),
             _patience(self.timeout_s),
         )
+
+    def user(self) -> User | None:
+        """Return who asks, None for anybody; raise UsageError."""
+        return read_user(self.auth, self.key_file, self.secret_file, self.key_password_file, ask=ask_passphrase)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[HandleServer]:

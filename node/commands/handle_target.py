@@ -11,7 +11,6 @@ import typer
 from node.client.errors import UsageError
 from node.client.handle_admin import Administration, WireAdministration
 from node.client.handle_json_admin import JsonAdministration
-from node.client.handle_keys import read_user
 from node.client.location import locate_node
 from node.client.retry import NEVER
 from node.client.session import open_session
@@ -42,10 +41,9 @@ class Target:
             return
         if choice.in_session or choice.server_key:
             raise UsageError("--session and --server-key belong to the Handle protocol; https protects by itself")
-        user = read_user(choice.auth, choice.key_file, choice.secret_file, choice.key_password_file)
         node = locate_node(self.url, None, choice.data_dir).anonymous()
         async with open_session(node, NEVER) as session:
-            yield JsonAdministration(session, user)
+            yield JsonAdministration(session, choice.user())
 
 
 def at_server(command: Callable[..., None]) -> Callable[..., None]:

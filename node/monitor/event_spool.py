@@ -131,6 +131,17 @@ class EventSpool:
             os.close(directory)
 
 
+def unentered(path: Path) -> list[Event]:
+    """Return the events that the database lacks, as the file says; for other processes than the one that writes it."""
+    pending: dict[str, Event] = {}
+    for line in _lines(path):
+        if line.event is not None:
+            pending[line.event.event_no] = line.event
+        for number in line.entered or ():
+            pending.pop(number, None)
+    return list(pending.values())
+
+
 def _key(item: Item) -> str:
     return item.event_no if isinstance(item, Event) else item.outage_id
 

@@ -7,10 +7,8 @@ Pending: what the spool holds. On an error of a probe that is a defect the round
 """
 
 import asyncio
-import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,7 +19,8 @@ from node.monitor.event_spool import EventSpool, Item
 from node.monitor.metrics import MonitorMetrics
 from node.monitor.prober import RouteProbed
 from node.monitor.seen import Seen
-from node.monitor.watch import NETWORK, SYSTEM, Condition, Holds, Probed, Stretches, Watch, judged
+from node.monitor.status_file import REGISTRATION, RESOLUTION, StatusFile
+from node.monitor.watch import ATTACK, NETWORK, SYSTEM, Condition, Holds, Probed, Stretches, Watch, judged
 from registry.ids import new_id
 from registry.service.prefix_routes import Address
 from registry.tables.node_events import Event, Outage
@@ -31,8 +30,8 @@ THRESHOLD_HELD: Final = timedelta(minutes=2)
 """So many of the probes have to be answered, or a take-over approaches (docking contract 7.6)."""
 THRESHOLD: Final = "take-over threshold"
 DATABASE: Final = "database"
-REGISTRATION: Final = "registration"
-RESOLUTION: Final = "resolution "
+BLOCKED: Final = "rate limiter"
+BLOCKED_HELD: Final = timedelta(seconds=60)
 ROUTE: Final = "route "
 ROUTE_ANSWER: Final = "probe identifier at "
 GAP_ROUNDS: Final = 3
@@ -57,12 +56,20 @@ class Probing(Protocol):
         """Look at this host, by condition."""
         ...
 
+    async def locally(self, address: str) -> Probed:
+        """See whether this host answers itself what fails at a published address."""
+        ...
+
+    def blocked(self) -> Probed:
+        """See how much of the traffic is turned away."""
+        ...
+
     def lag_s(self) -> float | None:
         """Return the replica's lag."""
         ...
 
     async def routes(self, routes: Mapping[str, Sequence[Address]]) -> Mapping[tuple[str, str], RouteProbed]:
-        """Probe enterprises' own nodes, by prefix and IP address."""
+        """Probe enterprises' own nodes, by prefix and place."""
         ...
 
 
@@ -97,7 +104,7 @@ class SelfCheck:
         self._spool = spool
         self._seen = seen
         self._database = database
-        self._status_file = status_file
+        self._status = StatusFile(status_file, rules.prefix, rules.version)
         self._metrics = metrics
         self._now = now
         self._watches: dict[tuple[str, str], Watch] = {}
@@ -108,8 +115,7 @@ class SelfCheck:
         self._is_adopted = self._is_live = False
         self._last = seen.read()
         self._routes_at: datetime | None = None
-        self._shown: tuple[str, str] = ("", "")
-        self._shown_since: datetime | None = None
+        self._routing: asyncio.Future[Mapping[tuple[str, str], RouteProbed]] | None = None
         for event in spool.open_events.values():
             self._go_on(event)
         for outage in spool.open_outages.values():
@@ -119,26 +125,31 @@ class SelfCheck:
 
     async def run(self) -> None:
         """Make rounds until cancelled."""
-        while True:
-            try:
-                await self.round()
-            except Exception:  # noqa: BLE001 - a defect of one round must not end the self-check
-                _log.exception("a round of the self-check failed")
-            await asyncio.sleep(self._rules.interval_s)
+        try:
+            while True:
+                try:
+                    await self.round()
+                except Exception:  # noqa: BLE001 - a defect of one round must not end the self-check
+                    _log.exception("a round of the self-check failed")
+                await asyncio.sleep(self._rules.interval_s)
+        finally:
+            if self._routing is not None:
+                self._routing.cancel()
 
     async def round(self) -> None:
         """Make one round of probes and keep what follows. Raises OSError where the disk does not take it."""
         at = self._now()
         found: list[Item] = self._gap(at)
         registration, resolution = await asyncio.gather(self._probing.registration(at), self._probing.resolution())
-        states = self._of_service(registration, resolution, at, found)
+        unreached = await self._unreached(resolution)
+        states = self._of_service(registration, resolution, unreached, at, found)
         for name, probed in (await self._probing.host()).items():
             self._watch(self._rules.prefix, name, SYSTEM, probed, at, found)
         database = await self._database.probe()
         self._watch(self._rules.prefix, DATABASE, SYSTEM, database, at, found)
-        if self._routes_at is None or at - self._routes_at >= timedelta(seconds=self._rules.routes_interval_s):
-            self._routes_at = at
-            await self._of_routes(at, found)
+        blocked = Holds(BLOCKED_HELD, self._rules.holds.recovered)
+        self._watch(self._rules.prefix, BLOCKED, ATTACK, self._probing.blocked(), at, found, blocked)
+        await self._of_routes(at, found)
         self._spool.append(found)
         self._say(found)
         if database.is_well:
@@ -155,10 +166,20 @@ class SelfCheck:
             return []
         return [Outage(new_id("out"), "unmeasured", last, at)]
 
+    async def _unreached(self, resolution: Mapping[str, Sequence[Probed]]) -> set[str]:
+        """Return the published addresses that cannot be reached though this host answers: a fault of the network."""
+        return {
+            address
+            for address, probed in resolution.items()
+            if judged(probed, self._rules.failing_percent).is_unreachable
+            and (await self._probing.locally(address)).is_well
+        }
+
     def _of_service(
         self,
         registration: Sequence[Probed],
         resolution: Mapping[str, Sequence[Probed]],
+        unreached: Collection[str],
         at: datetime,
         found: list[Item],
     ) -> dict[str, bool | None]:
@@ -167,7 +188,8 @@ class SelfCheck:
         judgement = {REGISTRATION: judged(registration, percent), RESOLUTION: judged(everywhere, percent)}
         self._watch(own, REGISTRATION, SYSTEM, judgement[REGISTRATION], at, found)
         for address, probed in resolution.items():
-            self._watch(own, RESOLUTION + address, SYSTEM, judged(probed, percent), at, found)
+            kind = NETWORK if address in unreached else SYSTEM
+            self._watch(own, RESOLUTION + address, kind, judged(probed, percent), at, found)
         self._end_others(own, RESOLUTION, {RESOLUTION + address for address in resolution}, at, found)
         self._threshold([*registration, *everywhere], at, found)
         for service, stretches in self._stretches.items():
@@ -188,14 +210,20 @@ class SelfCheck:
         self._watch(self._rules.prefix, THRESHOLD, SYSTEM, whole, at, found, holds)
 
     async def _of_routes(self, at: datetime, found: list[Item]) -> None:
-        routes = await self._database.routes()
-        if routes is None:
-            return
-        probed = await self._probing.routes(routes)
-        for (prefix, ip), one in probed.items():
-            self._watch(prefix, ROUTE + ip, NETWORK, one.reachable, at, found)
-            self._watch(prefix, ROUTE_ANSWER + ip, SYSTEM, one.answers, at, found)
-        kept = {(prefix, before + ip) for prefix, ip in probed for before in (ROUTE, ROUTE_ANSWER)}
+        """See to what the probes of enterprises' own nodes, which may take long, have found; begin with the next."""
+        if self._routing is not None and self._routing.done():
+            probing, self._routing = self._routing, None
+            self._of_routes_probed(probing.result(), self._routes_at or at, found)
+        is_due = self._routes_at is None or at - self._routes_at >= timedelta(seconds=self._rules.routes_interval_s)
+        if self._routing is None and is_due and (routes := await self._database.routes()) is not None:
+            self._routes_at = at
+            self._routing = asyncio.ensure_future(self._probing.routes(routes))
+
+    def _of_routes_probed(self, probed: Mapping[tuple[str, str], RouteProbed], at: datetime, found: list[Item]) -> None:
+        for (prefix, place), one in probed.items():
+            self._watch(prefix, ROUTE + place, NETWORK, one.reachable, at, found)
+            self._watch(prefix, ROUTE_ANSWER + place, SYSTEM, one.answers, at, found)
+        kept = {(prefix, before + place) for prefix, place in probed for before in (ROUTE, ROUTE_ANSWER)}
         for key in [key for key in self._watches if key[1].startswith((ROUTE, ROUTE_ANSWER)) and key not in kept]:
             self._end(key, at, found)
 
@@ -214,6 +242,8 @@ class SelfCheck:
             watch = Watch(Condition(prefix, name, abnormal_type), holds or self._rules.holds)
             self._watches[prefix, name] = watch
         watch.holds = holds or self._rules.holds
+        if watch.open is None:
+            watch.condition = Condition(prefix, name, abnormal_type)
         event = watch.take(probed, at)
         if event is not None:
             found.append(event)
@@ -268,31 +298,6 @@ class SelfCheck:
         self._metrics.open_events(sum(watch.open is not None for watch in self._watches.values()))
 
     def _show(self, states: Mapping[str, bool | None], at: datetime) -> None:
-        shown = (_word(states[REGISTRATION]), _word(states[RESOLUTION]))
-        if shown != self._shown:
-            self._shown, self._shown_since = shown, at
-        lag = self._probing.lag_s()
         threshold = self._watches.get((self._rules.prefix, THRESHOLD))
         since = threshold.open.occurred_at if threshold is not None and threshold.open is not None else None
-        status = {
-            "registration": shown[0],
-            "resolution": shown[1],
-            "since": _instant(self._shown_since or at),
-            "prefixes": [self._rules.prefix],
-            "version": self._rules.version,
-            "replica_lag_ms": None if lag is None else round(lag * 1000),
-            "checked_at": _instant(at),
-            "takeover_threshold_since": None if since is None else _instant(since),
-        }
-        fresh = self._status_file.with_suffix(".new")
-        with suppress(OSError):
-            fresh.write_text(json.dumps(status), "ascii")
-            fresh.replace(self._status_file)
-
-
-def _word(is_well: bool | None) -> str:  # noqa: FBT001 - the state itself
-    return "unknown" if is_well is None else "up" if is_well else "down"
-
-
-def _instant(at: datetime) -> str:
-    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
+        self._status.write(states, at, lag_s=self._probing.lag_s(), threshold_since=since)

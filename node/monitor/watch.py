@@ -20,10 +20,11 @@ CAUSE_CHARACTERS_MAX: Final = 1024
 
 
 class Probed(NamedTuple):
-    """What one probe saw; None: it could not be made, which says nothing."""
+    """What one probe saw; None: it could not be made, which says nothing. `is_unreachable`: nobody answered at all."""
 
     is_well: bool | None
     cause: str = ""
+    is_unreachable: bool = False
 
 
 class Condition(NamedTuple):
@@ -48,7 +49,7 @@ def judged(probed: Sequence[Probed], failing_percent: int) -> Probed:
     if not known:
         return probed[0] if probed else Probed(None)
     if 100 * len(failed) >= failing_percent * len(known) and failed:
-        return Probed(is_well=False, cause=failed[-1].cause)
+        return Probed(is_well=False, cause=failed[-1].cause, is_unreachable=all(one.is_unreachable for one in failed))
     return Probed(is_well=True)
 
 

@@ -15,6 +15,7 @@ from resolver.feed_source import FeedSource
 from resolver.follower import Follower
 from resolver.progress import ProgressServer
 from resolver.spool import Spool, SpoolLimits
+from sync.key_files import load_private
 
 
 async def run(order: Order, life: Lifetime) -> None:
@@ -62,5 +63,7 @@ def _source(order: Order) -> PostgresJournalSource | FeedSource:
     mirror = order.settings.mirror
     if not mirror.upstream_url:
         return PostgresJournalSource(order.dsn)
+    if mirror.sign_key_file:
+        return FeedSource(mirror.upstream_url, load_private(Path(mirror.sign_key_file), mirror.key_id))
     path = Path(mirror.token_file) if mirror.token_file else order.settings.data_dir / "mirror-token"
     return FeedSource(mirror.upstream_url, path.read_text("ascii").strip())

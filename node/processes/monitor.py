@@ -37,7 +37,7 @@ async def run(order: Order, life: Lifetime) -> None:
                 ),
             ),
             Prober(_targets(order), probe_secret(order.settings.secret_file)),
-            EventSpool(paths.monitor / "events"),
+            EventSpool(paths.events),
             Seen(paths.monitor / "seen"),
             database,
             paths.monitor_status,
@@ -52,9 +52,11 @@ async def run(order: Order, life: Lifetime) -> None:
 def _targets(order: Order) -> Targets:
     settings, monitor, paths = order.settings, order.settings.monitor, order.paths
     local = settings.http.address.with_port(order.port).local_url
+    handle = settings.handle.address.with_port(order.handle_port).local_url.partition("://")[2]
     return Targets(
         local=local,
-        addresses=_addresses(order, local),
+        local_handle=f"handle://{handle}",
+        addresses=_addresses(order, local, f"handle://{handle}"),
         identifier=monitor.probe or f"{settings.sync.reporter_prefix}/{PROBE_NAME}",
         token_file=Path(monitor.token_file) if monitor.token_file else paths.admin_token,
         probes=monitor.probes,
@@ -62,11 +64,12 @@ def _targets(order: Order) -> Targets:
         metrics=paths.metrics,
         disk_free_min_percent=monitor.disk_free_min_percent,
         replica_lag_max_s=monitor.replica_lag_max_s,
+        blocked_percent=monitor.blocked_percent,
         time_server=monitor.time_server,
     )
 
 
-def _addresses(order: Order, local: str) -> tuple[str, ...]:
+def _addresses(order: Order, local: str, local_handle: str) -> tuple[str, ...]:
     """Return the published addresses: those that are set, else the public URL and where Handle clients come."""
     settings = order.settings
     if settings.monitor.addresses:
@@ -75,5 +78,4 @@ def _addresses(order: Order, local: str) -> tuple[str, ...]:
     hosts = [host.strip() for host in settings.handle.public_addresses.split(",") if host.strip()]
     named = [f"[{host}]" if ":" in host else host for host in hosts]
     handle = [f"handle://{host}:{order.handle_port}" for host in named]
-    own = settings.handle.address.with_port(order.handle_port).local_url.partition("://")[2]
-    return (http, *(handle or [f"handle://{own}"]))
+    return (http, *(handle or [local_handle]))

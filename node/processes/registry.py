@@ -9,9 +9,10 @@ from pathlib import Path
 
 from aiohttp import web
 
-from identifiers.handle_rights import read_administrators
 from node.collector import Collector
 from node.feed_reports import FeedReports
+from node.handle_bounds import group_bounds
+from node.handle_users import administrators
 from node.intake import PATH as INTAKE
 from node.intake import algorithm_of, collector
 from node.metrics import process_registry, published
@@ -19,6 +20,7 @@ from node.node_status import node_status
 from node.probe_secret import probe_secret
 from node.processes.lifetime import Lifetime
 from node.processes.order import Order
+from node.reporting import ReportingDesk
 from node.secret_file import read_secret
 from node.settings import Sync
 from node.upkeep import keep_jobs, keep_tables, measure_jobs, measure_journal
@@ -26,6 +28,7 @@ from registry.app import make_app
 from registry.barrier import ReplicaBarrier
 from registry.context import JobSettings, RegistryContext, RegistrySettings, SnmsSettings
 from registry.database import open_pool
+from registry.feed_readers import FeedReaders
 from registry.handle_admin.execution import HandleAdministration
 from registry.handle_admin.server import serve_calls
 from registry.rates import RateLimits
@@ -68,8 +71,10 @@ async def run(order: Order, life: Lifetime) -> None:
                     ),
                 ),
                 status=node_status(paths, pool, settings.sync.reporter_prefix if settings.sync.reports else ""),
-                rates=RateLimits(settings.registry.requests_per_s),
+                rates=RateLimits(settings.registry.requests_per_s, metrics),
+                feed_readers=FeedReaders(Path(settings.feed.readers_file) if settings.feed.readers_file else None),
                 reports=_feed_reports(settings.sync),
+                reporting=ReportingDesk(settings.sync.reporter_prefix) if settings.sync.reports else None,
                 read_report_key=algorithm_of if settings.sync.reports else None,
             )
             runner = JobRunner(pool, barrier, context.clock, context.jobs_waiting)
@@ -77,7 +82,8 @@ async def run(order: Order, life: Lifetime) -> None:
             spool = Spool(
                 paths.spool, context.samples, order.process, section="registrations", limits=limits, registry=metrics
             )
-            administration = HandleAdministration(context, read_administrators(settings.handle.administrators))
+            handle = settings.handle
+            administration = HandleAdministration(context, administrators(handle), group_bounds(handle))
             async with (
                 _serving(make_app(context, _beside(context, settings.sync)), paths.registry_socket),
                 serve_calls(administration, _private_socket(paths.registry_calls_socket)),

@@ -1,22 +1,33 @@
-"""The sync process: reports to the national top-level node what the journal holds."""
+"""The sync process: reports to the national top-level node what the journal holds, and makes deposits."""
 
+import asyncio
 from pathlib import Path
 
 from node.escrow_settings import escrow_settings
 from node.metrics import process_registry, published
+from node.monitor.event_spool import unentered
 from node.processes.lifetime import Lifetime
 from node.processes.order import Order
 from node.settings import Sync
+from sync.escrow.service import run as make_deposits
+from sync.service import EventWay
 from sync.service import run as report
 from sync.settings import SyncSettings, Upstream
 
 
 async def run(order: Order, life: Lifetime) -> None:
-    """Report until the process has to end."""
+    """Report, make deposits, or both, until the process has to end."""
     registry = process_registry()
     async with published(registry, order.paths.metrics, order.process):
         life.ready()
-        await report(_settings(order), life.stop, registry=registry)
+        spool = order.paths.events
+        way = EventWay(lambda: unentered(spool), order.paths.events_told_directly)
+        async with asyncio.TaskGroup() as tasks:
+            if order.settings.escrow.prefixes:
+                tasks.create_task(make_deposits(escrow_settings(order.settings, order.dsn), life.stop))
+            if order.settings.sync.reports:
+                event_way = way if order.settings.monitors else None
+                tasks.create_task(report(_settings(order), life.stop, registry=registry, event_way=event_way))
 
 
 def _settings(order: Order) -> SyncSettings:
@@ -30,7 +41,6 @@ def _settings(order: Order) -> SyncSettings:
         default_template=sync.default_template or None,
         hold_periods=sync.hold_periods,
         holidays_file=_path(sync.holidays_file),
-        escrow=escrow_settings(order.settings, order.dsn) if order.settings.escrow.prefixes else None,
     )
 
 

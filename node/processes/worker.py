@@ -4,17 +4,16 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from identifiers.handle_rights import read_administrators
 from node.addresses import HostPort
 from node.handle_site import handle_settings
+from node.handle_users import auth_settings
 from node.metrics import process_registry
 from node.probe_secret import probe_secret
 from node.processes.lifetime import Lifetime
 from node.processes.order import Order
-from node.settings import Handle, Http
+from node.settings import Http
 from resolver.connection_limits import ConnectionLimits
 from resolver.faces.proxy.options import ProxyOptions
-from resolver.handle.auth.limits import AuthSettings
 from resolver.metrics import Figures
 from resolver.spool import SpoolLimits
 from resolver.tls import TlsSettings
@@ -42,7 +41,7 @@ def _settings(order: Order) -> WorkerSettings:
         registry_socket=paths.registry_socket,
         registry_calls_socket=paths.registry_calls_socket,
         handle_state=paths.handle_state,
-        handle_auth=_handle_auth(order.settings.handle),
+        handle_auth=auth_settings(order.settings.handle),
         trusted_proxies=tuple(str(network) for network in http.trusted_proxies),
         connections=ConnectionLimits(
             head_s=http.header_timeout_s,
@@ -74,15 +73,3 @@ def _tls(http: Http) -> TlsSettings | None:
     address = HostPort(http.tls_address)
     certificate, key = Path(http.tls_certificate_file), Path(http.tls_key_file)
     return TlsSettings(address.host, address.port, certificate, key, http.client_certificates)
-
-
-def _handle_auth(handle: Handle) -> AuthSettings:
-    host, _, port = handle.upstream.rpartition(":")
-    return AuthSettings(
-        administrators=read_administrators(handle.administrators),
-        anonymous_admin=handle.anonymous_admin,
-        weak_hashes=handle.weak_hashes,
-        lists=handle.lists,
-        challenge_s=handle.challenge_s,
-        upstream=(host.strip("[]"), int(port)) if host else None,
-    )

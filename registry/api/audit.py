@@ -37,17 +37,18 @@ async def export(call: Call) -> web.StreamResponse:
     authorise(call.principal, Action.READ_AUDIT)
     filters, before, as_csv = _filters(call), _until(call), _is_csv(call)
     origin.note_restricted_read(_OF_THE_LOG)
+    name = "audit.csv" if as_csv else "audit.ndjson"
+    headers = {
+        "Content-Type": f"{CSV}; charset=utf-8" if as_csv else NDJSON,
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+    }
+    if call.request.method == "HEAD":
+        return web.Response(headers=headers)
     pages = service.export(call.context.pool, call.principal, filters, before)
     first = await anext(pages, None)  # what goes wrong at once is answered as a problem
-    name = "audit.csv" if as_csv else "audit.ndjson"
-    response = web.StreamResponse(
-        headers={
-            "Content-Type": f"{CSV}; charset=utf-8" if as_csv else NDJSON,
-            "Content-Disposition": f'attachment; filename="{name}"',
-            "Cache-Control": "no-store",
-            "X-Content-Type-Options": "nosniff",
-        }
-    )
+    response = web.StreamResponse(headers=headers)
     await response.prepare(call.request)
     entries = first or []
     await response.write(service.as_csv(entries, header=True) if as_csv else service.as_ndjson(entries))

@@ -42,7 +42,7 @@ class EventAnswer(msgspec.Struct, frozen=True):
     occurred_at: Instant
     cause: str | None
     abnormal_type: int | None
-    source: Literal["monitor", "operator"]
+    source: Literal["monitor", "operator", "enterprise"]
     recorded_at: Instant
     queued_at: Instant | None
 
@@ -65,7 +65,7 @@ class EventEntered(msgspec.Struct, frozen=True):
 
 
 class PerformanceAnswer(msgspec.Struct, frozen=True):
-    """The performance of a day; null without samples."""
+    """The performance of a day; null without samples. What an enterprise's own node told is shown as it told it."""
 
     prefix: str
     stat_date: str
@@ -81,7 +81,7 @@ class PerformanceAnswer(msgspec.Struct, frozen=True):
     registration_latency_max_ms: float | None
     registration_latency_min_at: Instant | None
     registration_latency_min_ms: float | None
-    x_resolution_count: int
-    x_registration_count: int
-    x_registration_items: int
+    x_resolution_count: int | None = None
+    x_registration_count: int | None = None
+    x_registration_items: int | None = None
     x_measured_seconds: int | None = None

@@ -1,10 +1,18 @@
 """Handlers: what the self-check found and the operator entered, and a day's performance."""
 
 from datetime import date
+from typing import Any
 
 from registry import performance
 from registry.api.call import Answer, Call, answer, outcome, read_instant
-from registry.api.event_shapes import EventAnswer, EventEntered, EventList, EventRequest, RecoveryRequest
+from registry.api.event_shapes import (
+    EventAnswer,
+    EventEntered,
+    EventList,
+    EventRequest,
+    PerformanceAnswer,
+    RecoveryRequest,
+)
 from registry.api.paging import read_limit
 from registry.database import Connection
 from registry.errors import InvalidRequest, NotFound, one_field
@@ -12,7 +20,7 @@ from registry.service import events
 from registry.service.change import Outcome
 from registry.service.prefixes import unknown_prefix
 from registry.states import instant
-from registry.tables import node_events, prefix_allocation, prefixes
+from registry.tables import node_events, prefix_allocation, prefixes, sync_views
 from registry.tables.node_events import Event, Recorded
 
 _POSITION_MAX = 2**63 - 1
@@ -28,8 +36,11 @@ async def metrics(call: Call) -> Answer:
         if scope is None:
             raise NotFound("no_operator", "the node's own prefix is not entered", remedy="name a prefix with scope")
         is_node = scope == own
-        if not is_node and await prefixes.by_prefix(connection, scope) is None:
+        found = None if is_node else await prefixes.by_prefix(connection, scope)
+        if not is_node and found is None:
             raise unknown_prefix(scope)
+        if found is not None and found.hosting != "here":
+            return answer(await _told(connection, scope, day), Cache_Control="no-store")
         return answer(await performance.of_day(connection, scope, day, is_node=is_node), Cache_Control="no-store")
 
 
@@ -71,6 +82,19 @@ async def recover(call: Call) -> Answer:
         return outcome(201, _entered(event), None)
 
     return await call.change(work)
+
+
+async def _told(connection: Connection, prefix: str, day: date) -> dict[str, Any]:
+    """Return what an enterprise's own node told of a day: what this node measured of it is not its performance."""
+    told = await sync_views.performance_told(connection, prefix, day)
+    if told is None:
+        raise NotFound(
+            "not_told",
+            f"the node of {prefix} has not told how it performed on {day}",
+            remedy="it tells of a day until 05:00 of the next one; `sync check` lists what is missing",
+        )
+    names = PerformanceAnswer.__struct_fields__
+    return {name: told.get(name) for name in names if name in told or not name.startswith("x_")}
 
 
 def _entered(event: Event) -> EventEntered:

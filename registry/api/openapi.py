@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from registry.api.call import KEY_CHARACTERS_MAX
+from registry.api.problem_examples import EXAMPLES
 from registry.api.routing import OCTETS, Parameter, Route
 from registry.api.shapes import HandleValue, Problem
 from registry.authority import AUTHORITY, Reach
@@ -27,6 +28,29 @@ _IDEMPOTENCY: Final = Parameter(
     Annotated[str, Meta(min_length=1, max_length=KEY_CHARACTERS_MAX, pattern="^[ -~]+$")],
 )
 _PROBLEM_TYPE: Final = "application/problem+json"
+_VARIABLES: Final = {
+    "account": "id of an account, like acc_01a2073b4380a4bb",
+    "application": "id of an application",
+    "code": "code of a template, chosen by who made it",
+    "enterprise": "id of an enterprise, like ent_7ada83c4f3252271",
+    "event": "id of an event",
+    "file": "id of a file, like fil_d3735126a85d9369",
+    "form": "form of a document: pdf, docx or html",
+    "grant": "id of a grant",
+    "group": "id of a group",
+    "id": "id of a snapshot",
+    "identifier": "the identifier, percent-encoded once; slashes may stand as they are: 88.118.8/SN0001",
+    "index": "index of an item, from 2000",
+    "job": "id of a job",
+    "label": "label of a key, chosen by who registers it",
+    "month": "a month of the Beijing calendar, like 2031-04",
+    "n": "number of a part, from 1",
+    "note": "id of a note",
+    "prefix": "a prefix, like 88.118.8",
+    "reservation": "id of a reservation",
+    "token": "id of a token, which is not the token itself",
+}
+"""What stands in the variable parts of paths."""
 _VARIABLE = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -48,6 +72,7 @@ def describe(routes: Sequence[Route]) -> dict[str, Any]:
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
             "schemas": components,
+            "examples": {_example_of(status): {"value": problem} for status, problem in EXAMPLES.items()},
         },
     }
 
@@ -95,7 +120,7 @@ def _operation(route: Route) -> dict[str, Any]:
 
 def _success(route: Route, status: int) -> dict[str, Any]:
     described: dict[str, Any] = {"description": HTTPStatus(status).phrase}
-    if status == HTTPStatus.NOT_MODIFIED:
+    if status in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):
         return described
     if route.response is not None:
         described["content"] = {
@@ -121,10 +146,11 @@ def _content(body: type[msgspec.Struct], example: Any) -> dict[str, Any]:
 
 
 def _refusal(status: int) -> dict[str, Any]:
-    refusal: dict[str, Any] = {
-        "description": HTTPStatus(status).phrase,
-        "content": {_PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-    }
+    content: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    if status in EXAMPLES:
+        name = _example_of(status)
+        content["examples"] = {name: {"$ref": f"#/components/examples/{name}"}}
+    refusal: dict[str, Any] = {"description": HTTPStatus(status).phrase, "content": {_PROBLEM_TYPE: content}}
     if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
         refusal["headers"] = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
     if status == HTTPStatus.UNAUTHORIZED:
@@ -132,8 +158,13 @@ def _refusal(status: int) -> dict[str, Any]:
     return refusal
 
 
+def _example_of(status: int) -> str:
+    return f"problem_{status}"
+
+
 def _variable(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+    described = {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+    return described | {"description": _VARIABLES[name]}
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:

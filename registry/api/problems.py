@@ -8,7 +8,9 @@ from aiohttp import web
 
 from registry.api.shapes import FieldProblem, Problem
 from registry.errors import (
+    BadSignature,
     ChangedMeanwhile,
+    CursorExpired,
     InvalidRequest,
     NotFound,
     RegistryError,
@@ -49,6 +51,8 @@ def problem_of(error: RegistryError) -> Problem:
         code=error.code,
         errors=[FieldProblem(fault.field, fault.message) for fault in error.errors],
         remedy=error.remedy,
+        server_time=error.server_time if isinstance(error, BadSignature) else msgspec.UNSET,
+        oldest=error.oldest if isinstance(error, CursorExpired) else msgspec.UNSET,
     )
 
 

@@ -133,7 +133,7 @@ class WriteAnswer(msgspec.Struct, frozen=True):
     resolvable: bool
 
 
-class BatchRow(msgspec.Struct, frozen=True):
+class BatchRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One line of a batch."""
 
     identifier: str
@@ -166,7 +166,10 @@ class FieldProblem(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """Why a request was not carried out (RFC 9457): `code` for programs, `detail` and `remedy` for people."""
+    """Why a request was not carried out (RFC 9457): `code` for programs, `detail` and `remedy` for people.
+
+    `server_time` comes with signatures that do not count, `oldest` with cursors that have expired.
+    """
 
     type: str
     title: str
@@ -175,6 +178,8 @@ class Problem(msgspec.Struct, frozen=True):
     code: str
     errors: list[FieldProblem]
     remedy: str
+    server_time: str | msgspec.UnsetType = msgspec.UNSET
+    oldest: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Account(msgspec.Struct, frozen=True):

@@ -20,6 +20,7 @@ from identifiers.handle_requests import (
     Unhome,
     Writing,
 )
+from identifiers.handle_rights import GROUP_BOUNDS, GroupBounds
 from identifiers.values import Reference
 from registry.admission import admit
 from registry.authority import Principal
@@ -29,7 +30,7 @@ from registry.errors import RegistryError
 from registry.handle_admin import listing
 from registry.handle_admin.homing import home
 from registry.handle_admin.refusals import refused
-from registry.handle_admin.rights import CreationMemo, actor_of, is_allowed, owner
+from registry.handle_admin.rights import CreationMemo, Deciding, actor_of, is_allowed, owner
 from registry.handle_admin.writes import AUTHENTICATION_NEEDED, Done, Stale, minted, write
 from registry.origin import Origin, acting
 from registry.service.audit import Recorder
@@ -46,11 +47,19 @@ log = logging.getLogger(__name__)
 
 
 class HandleAdministration:
-    """Carries operations out. `administrators` may do everything on this node (`handle.administrators`)."""
+    """Carries operations out. `administrators` may do everything on this node (`handle.administrators`).
 
-    def __init__(self, context: RegistryContext, administrators: tuple[Reference, ...] = ()) -> None:
+    `bounds` are those of groups.
+    """
+
+    def __init__(
+        self,
+        context: RegistryContext,
+        administrators: tuple[Reference, ...] = (),
+        bounds: GroupBounds = GROUP_BOUNDS,
+    ) -> None:
         self._context = context
-        self._administrators = administrators
+        self._deciding = Deciding(administrators, bounds)
         self._recorder = Recorder(context.pool)
         self._creators = CreationMemo()
 
@@ -81,24 +90,27 @@ class HandleAdministration:
 
     async def _execute(self, request: HandleRequest, now: datetime) -> HandleAnswer:
         operation, user = request.operation, request.user
+        deciding = self._deciding.with_groups(request.groups)
         if isinstance(operation, Create) and user is not None and operation.entity_tag is None:
-            together = await self._create_plainly(operation, user, now)
+            together = await self._create_plainly(operation, user, deciding, now)
             if together is not None:
                 return await self._made(request, Done(together.record.spelling, existed=False, cursor=together.cursor))
         if isinstance(operation, ListHandles | ListDerived | ListHomed):
-            return await self._list(request, user)
+            return await self._list(request, user, deciding)
         if isinstance(operation, Home | Unhome):
-            return await self._home(request, user, now)
-        return await self._made(request, await self._write(operation, user, now))
+            return await self._home(request, user, deciding, now)
+        return await self._made(request, await self._write(operation, user, deciding, now))
 
-    async def _create_plainly(self, operation: Create, user: Reference, now: datetime) -> Written | None:
+    async def _create_plainly(
+        self, operation: Create, user: Reference, deciding: Deciding, now: datetime
+    ) -> Written | None:
         """Store a new record together with others that come at the same time; None for the ordinary way."""
         if operation.mint:
             operation = minted(operation)
         parts = named(operation.name)
         if parts.named_prefix is not None:
             return None
-        prefix = await self._creatable(operation, user, fold(parts.prefix), now)
+        prefix = await self._creatable(operation, user, fold(parts.prefix), deciding, now)
         if prefix is None:
             return None
         check_openly(operation, None)
@@ -107,7 +119,9 @@ class HandleAdministration:
         values = tuple(sorted(operation.values, key=lambda value: value.index))
         return await self._context.registrar.register(principal, now, operation.name, values=values, template=None)
 
-    async def _creatable(self, operation: Create, user: Reference, name: str, now: datetime) -> Prefix | None:
+    async def _creatable(
+        self, operation: Create, user: Reference, name: str, deciding: Deciding, now: datetime
+    ) -> Prefix | None:
         """Return the prefix if the user may create below it. Whether it takes registrations, the registrar looks."""
         known = self._creators.recall(user, name, now)
         if known is not None:
@@ -115,12 +129,12 @@ class HandleAdministration:
         needs = plan(operation, None).needs
         async with connected(self._context.pool) as connection:
             prefix = await prefixes.by_prefix(connection, name)
-            if prefix is None or not await is_allowed(connection, user, needs, self._administrators):
+            if prefix is None or not await is_allowed(connection, user, needs, deciding):
                 return None
         self._creators.remember(user, prefix, now)
         return prefix
 
-    async def _write(self, operation: Writing, user: Reference | None, now: datetime) -> Done:
+    async def _write(self, operation: Writing, user: Reference | None, deciding: Deciding, now: datetime) -> Done:
         done: list[Done] = []
 
         async def admitted(principal: Principal) -> None:
@@ -128,7 +142,7 @@ class HandleAdministration:
                 await admit(self._context, principal, now)
 
         async def work(connection: Connection) -> Outcome:
-            done.append(await write(connection, user, self._administrators, now, operation, admitted))
+            done.append(await write(connection, user, deciding, now, operation, admitted))
             return Outcome(status=1, body=_EMPTY, cursor=done[-1].cursor)
 
         await make_change(self._context.pool, now, work)
@@ -144,26 +158,28 @@ class HandleAdministration:
             resolvable=await self._resolvable(done.cursor),
         )
 
-    async def _home(self, request: HandleRequest, user: Reference | None, now: datetime) -> HandleAnswer:
+    async def _home(
+        self, request: HandleRequest, user: Reference | None, deciding: Deciding, now: datetime
+    ) -> HandleAnswer:
         operation, known = request.operation, _known(user)
         if not isinstance(operation, Home | Unhome):
             raise Refused(INVALID_HANDLE)
         reached: list[Cursor | None] = []
 
         async def work(connection: Connection) -> Outcome:
-            reached.append(await home(connection, known, self._administrators, now, operation))
+            reached.append(await home(connection, known, deciding, now, operation))
             return Outcome(status=1, body=_EMPTY, cursor=reached[-1])
 
         await make_change(self._context.pool, now, work)
         self._creators.forget()
         return HandleAnswer(request.number, name=operation.prefix, resolvable=await self._resolvable(reached[-1]))
 
-    async def _list(self, request: HandleRequest, user: Reference | None) -> HandleAnswer:
+    async def _list(self, request: HandleRequest, user: Reference | None, deciding: Deciding) -> HandleAnswer:
         operation, known = request.operation, _known(user)
         if not isinstance(operation, ListHandles | ListDerived | ListHomed):
             raise Refused(INVALID_HANDLE)
         async with connected(self._context.pool) as connection:
-            found = await listing.page(connection, known, self._administrators, operation)
+            found = await listing.page(connection, known, deciding, operation)
         return HandleAnswer(request.number, names=found.names, next=found.next, total=found.total)
 
     async def _resolvable(self, cursor: Cursor | None) -> bool:

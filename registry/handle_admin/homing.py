@@ -15,7 +15,7 @@ from identifiers.values import Reference
 from registry.database import Connection
 from registry.errors import RegistryError
 from registry.handle_admin.refusals import refused
-from registry.handle_admin.rights import is_allowed, node
+from registry.handle_admin.rights import Deciding, is_allowed, node
 from registry.service import prefix_states
 from registry.service import prefixes as service
 from registry.tables import prefixes
@@ -27,13 +27,13 @@ _PREFIX: Final = re.compile(r"[0-9]+(\.[0-9]+){0,15}")
 async def home(
     connection: Connection,
     user: Reference,
-    administrators: tuple[Reference, ...],
+    deciding: Deciding,
     now: datetime,
     operation: Home | Unhome,
 ) -> Cursor | None:
     """Home or unhome a prefix; None if it is so already. Raises `Refused`, or `ChangedMeanwhile`."""
     prefix = named_prefix(operation.prefix)
-    if not await is_allowed(connection, user, (), administrators):
+    if not await is_allowed(connection, user, (), deciding):
         raise Refused(INVALID_ADMIN, "Only service administrators do this")
     try:
         if isinstance(operation, Home):

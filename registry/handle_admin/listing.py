@@ -14,7 +14,7 @@ from identifiers.handle_requests import (
 )
 from identifiers.values import Reference
 from registry.database import Connection
-from registry.handle_admin.rights import is_allowed
+from registry.handle_admin.rights import Deciding, is_allowed
 from registry.handle_admin.writes import NOT_HERE, NOT_RESPONSIBLE
 from registry.tables import handle_lists, prefixes
 
@@ -27,9 +27,9 @@ class Page(NamedTuple):
     total: int | None
 
 
-async def page(connection: Connection, user: Reference, service: tuple[Reference, ...], operation: Listing) -> Page:
+async def page(connection: Connection, user: Reference, deciding: Deciding, operation: Listing) -> Page:
     """Return one page. Raises `Refused`."""
-    await _check(connection, user, service, operation)
+    await _check(connection, user, deciding, operation)
     limit = max(0, min(operation.limit, NAMES_PER_PAGE_MAX))
     offset = max(0, operation.offset)
     if isinstance(operation, ListHandles):
@@ -45,12 +45,12 @@ async def page(connection: Connection, user: Reference, service: tuple[Reference
     return _cut(rows, limit, total)
 
 
-async def _check(connection: Connection, user: Reference, service: tuple[Reference, ...], operation: Listing) -> None:
+async def _check(connection: Connection, user: Reference, deciding: Deciding, operation: Listing) -> None:
     if isinstance(operation, ListHandles | ListDerived):
         prefix = await prefixes.by_prefix(connection, named_prefix(operation.prefix))
         if prefix is None or prefix.hosting != "here" or prefix.state not in ("active", "withdrawing"):
             raise Refused(NOT_RESPONSIBLE, NOT_HERE)
-    if not await is_allowed(connection, user, needs_without_record(operation), service):
+    if not await is_allowed(connection, user, needs_without_record(operation), deciding):
         raise Refused(INVALID_ADMIN, "No such administrator, or not enough rights")
 
 

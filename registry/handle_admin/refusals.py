@@ -27,8 +27,10 @@ _BY_CODE: Final = {
     "daily_quota_exhausted": DAILY_LIMIT,
     "identifier_exists": 101,
     "identifier_is_alias": 101,
+    "identifier_withdrawn": 101,
     "prefix_routed": 301,
     "quota_exhausted": REGISTRATION_LIMIT,
+    "read_only": 7,
     "too_many_prefixes": 605,
     "unique_value_taken": 201,
     "unknown_prefix": 301,
@@ -50,6 +52,8 @@ _TEXT_CHARACTERS_MAX: Final = 200
 def refused(error: RegistryError) -> Refused:
     """Return a refusal of the service layer as one of the protocol; the text names the first field at fault."""
     code = _BY_CODE.get(error.code) or _BY_KIND.get(type(error), _ERROR)
+    if isinstance(error, Gone):  # what is withdrawn is there for who creates it, and not for who changes it
+        code = _BY_KIND[Gone]
     if error.code.startswith("prefix_"):
         code = _NOT_RESPONSIBLE
     text = error.message

@@ -1,11 +1,13 @@
 """Whether a Handle user may do something, by what the database holds; and who they are to the registry's services."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from identifiers.handle import fold, parse_handle
-from identifiers.handle_rights import Needs, Question, Values, may
+from identifiers.handle_requests import Group
+from identifiers.handle_rights import GROUP_BOUNDS, GroupBounds, Needs, Question, Values, may
 from identifiers.identifier import HandleParts, Invalid
 from identifiers.value_json import decode_stored
 from identifiers.values import Reference
@@ -18,6 +20,22 @@ KEPT: Final = timedelta(seconds=1)
 """A right to create that was taken away may count for this much longer, like a token that was revoked."""
 VERDICTS_MAX: Final = 10_000
 NOBODY: Final = "handle:anonymous"
+
+
+@dataclass(frozen=True, slots=True)
+class Deciding:
+    """What decides beside the database: the node's administrators, and bounds of groups.
+
+    `elsewhere`: groups by the name of their record, as a worker has read them for one operation.
+    """
+
+    administrators: tuple[Reference, ...] = ()
+    bounds: GroupBounds = GROUP_BOUNDS
+    elsewhere: Mapping[str, Values] = field(default_factory=dict)
+
+    def with_groups(self, groups: Sequence[Group]) -> "Deciding":
+        """Return the same for an operation with which groups were handed over."""
+        return replace(self, elsewhere={group.name: group.values for group in groups}) if groups else self
 
 
 def actor_of(user: Reference | None) -> str:
@@ -35,24 +53,34 @@ def node(user: Reference) -> Principal:
     return Principal(actor_of(user), "administrator")
 
 
-async def is_allowed(connection: Connection, user: Reference, needs: Needs, service: Iterable[Reference]) -> bool:
-    """Say whether a user meets one of the alternatives. Records and groups kept elsewhere count as absent."""
-    return await _answered(connection, may(user, needs, service))
+async def is_allowed(connection: Connection, user: Reference, needs: Needs, deciding: Deciding) -> bool:
+    """Say whether a user meets one of the alternatives. Of records elsewhere only the groups handed over count."""
+    question = may(user, needs, deciding.administrators, deciding.bounds)
+    return await _answered(connection, question, deciding.elsewhere)
 
 
-async def values_of(connection: Connection, name: str) -> Values | None:
-    """Return every value of a record here, whoever may read them; None without one."""
+async def values_of(connection: Connection, name: str, elsewhere: Mapping[str, Values]) -> Values | None:
+    """Return every value of a record here, whoever may read them; None without one.
+
+    A prefix that is not answered for here has the values from elsewhere, and, unless it was withdrawn, what is kept.
+    """
     parsed = parse_handle(name)
     if isinstance(parsed, Invalid):
         return None
     assert isinstance(parsed.parts, HandleParts)  # noqa: S101 - the Handle parser makes nothing else
     prefix = await prefixes.by_prefix(connection, fold(parsed.parts.named_prefix or parsed.parts.prefix))
-    if prefix is None:
+    is_here = prefix is not None and (prefix.hosting == "here" or parsed.parts.named_prefix is not None)
+    if prefix is not None and is_here and prefix.state in ("active", "withdrawing"):
+        return await _stored(connection, name, prefix)
+    kept = await _stored(connection, name, prefix) if prefix is not None and prefix.state == "suspended" else None
+    handed = elsewhere.get(name, ())
+    return (*handed, *(kept or ())) or None
+
+
+async def _stored(connection: Connection, name: str, prefix: Prefix) -> Values | None:
+    parsed = parse_handle(name, exact_case=prefix.exact_case)
+    if isinstance(parsed, Invalid):
         return None
-    if prefix.exact_case:
-        parsed = parse_handle(name, exact_case=True)
-        if isinstance(parsed, Invalid):
-            return None
     record = await identifiers.by_key(connection, prefix.id, parsed.key)
     return decode_stored(record.values) if record is not None and record.state == "active" else None
 
@@ -79,10 +107,10 @@ class CreationMemo:
         self._known = {}
 
 
-async def _answered(connection: Connection, question: Question) -> bool:
+async def _answered(connection: Connection, question: Question, elsewhere: Mapping[str, Values]) -> bool:
     try:
         name = next(question)
         while True:
-            name = question.send(await values_of(connection, name))
+            name = question.send(await values_of(connection, name, elsewhere))
     except StopIteration as end:
         return bool(end.value)

@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import blake2b
 from uuid import uuid4
 
 from identifiers.changes import Cursor
+from identifiers.entity_tags import tags_shown
 from identifiers.handle import fold
 from identifiers.handle_changes import (
     HANDLE_ALREADY_EXISTS,
@@ -17,14 +17,14 @@ from identifiers.handle_changes import (
     named,
     plan,
 )
-from identifiers.handle_requests import Create, Delete, Modify, Writing
-from identifiers.value_json import decode_stored, values_to_json
-from identifiers.values import PUBLIC_READ, VALUE_ALREADY_EXISTS, Reference
+from identifiers.handle_requests import ANY_TAG, Add, Create, Delete, Modify, Remove, Writing
+from identifiers.value_json import decode_stored
+from identifiers.values import VALUE_ALREADY_EXISTS, Reference
 from registry.authority import Principal
 from registry.database import Connection
 from registry.errors import ChangedMeanwhile, PreconditionFailed, RegistryError
 from registry.handle_admin.refusals import refused
-from registry.handle_admin.rights import is_allowed, owner
+from registry.handle_admin.rights import Deciding, is_allowed, owner
 from registry.service import identifiers, record_writes, templates
 from registry.service.preconditions import Precondition
 from registry.service.record_writes import Change, Written
@@ -55,7 +55,7 @@ class Done:
 async def write(
     connection: Connection,
     user: Reference | None,
-    service: tuple[Reference, ...],
+    deciding: Deciding,
     now: datetime,
     operation: Writing,
     admitted: Callable[[Principal], Awaitable[None]],
@@ -77,7 +77,7 @@ async def write(
         if user is None and not isinstance(operation, Modify):
             raise _needs_user()
         what = plan(operation, values)
-        await _check_rights(connection, user, service, what)
+        await _check_rights(connection, user, deciding, what)
         _check_unchanged(operation, stored)
         change = Change(owner(user, prefix), now, target)
         await admitted(change.principal)
@@ -112,13 +112,11 @@ def _full(name: str) -> str:
     return name if "/" in name else f"0.NA/{name}"
 
 
-async def _check_rights(
-    connection: Connection, user: Reference | None, service: tuple[Reference, ...], what: Plan
-) -> None:
+async def _check_rights(connection: Connection, user: Reference | None, deciding: Deciding, what: Plan) -> None:
     if not what.anonymous:
         if user is None:
             raise _needs_user()
-        if not await is_allowed(connection, user, what.needs, service):
+        if not await is_allowed(connection, user, what.needs, deciding):
             raise Refused(INVALID_ADMIN, "No such administrator, or not enough rights")
     if what.forbidden is not None:
         raise what.forbidden
@@ -129,17 +127,21 @@ def _needs_user() -> Refused:
 
 
 def _check_unchanged(operation: Writing, stored: Record | None) -> None:
-    """Raise `Stale` unless the record still has the entity tag that lookups have shown."""
+    """Raise `Stale` unless the record still has the entity tag that a lookup has shown, to anybody or to this user."""
     if operation.entity_tag is None:
         return
-    if stored is None or entity_tag(stored) != operation.entity_tag:
+    tags: frozenset[str] = frozenset()
+    if stored is not None and stored.state == "active":
+        tags = tags_shown(decode_stored(stored.values), _indexes(operation)) | {ANY_TAG}
+    if operation.entity_tag not in tags:
         raise Stale(VALUE_ALREADY_EXISTS, "Record changed")
 
 
-def entity_tag(record: Record) -> str:
-    """Return the entity tag that lookups show of a record: of its public values."""
-    public = [value for value in decode_stored(record.values) if value.permissions & PUBLIC_READ]
-    return blake2b(values_to_json(public, exact=False), digest_size=8).hexdigest()
+def _indexes(operation: Writing) -> tuple[int, ...]:
+    """Return the indexes of the single values that an operation is about."""
+    if isinstance(operation, Add | Modify):
+        return tuple(value.index for value in operation.values)
+    return operation.indexes if isinstance(operation, Remove) else ()
 
 
 async def _carry_out(

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
-from identifiers.value_json import decode_stored
+from identifiers.value_json import decode_stored, values_to_json
 from identifiers.values import Value, ValuesError, check_values
 from identifiers.visibility import Granted, keep_unreadable
 from registry.service.batch_part import Part
 from registry.service.batch_rows import Row
-from registry.service.identifiers import with_system_values
+from registry.service.identifiers import may_be_revived, with_system_values
 from registry.service.records import may_be_restricted
 from registry.service.template_rules import template_faults
 from registry.tables.identifiers import Record
@@ -28,6 +28,13 @@ class Reader:
     admin: bool
     owner: bool
     granted: Mapping[str, Granted]
+
+    def completed(self, key: str, sent: tuple[Value, ...], stored: Record) -> tuple[Value, ...]:
+        """Return the values sent with those stored that the writer cannot see and does not send."""
+        if not may_be_restricted(stored.values):
+            return sent
+        granted = self.granted.get(key, Granted())
+        return keep_unreadable(sent, decode_stored(stored.values), admin=self.admin, owner=self.owner, granted=granted)
 
 
 class Policy(Protocol):
@@ -56,7 +63,7 @@ class BatchPolicy:
             part.reject(row, "identifier_withdrawn", "it was withdrawn, and is never given again")
         elif stored.state == "alias":
             part.reject(row, "identifier_is_alias", f"it is another name of {stored.successor}")
-        elif not row.faults and same(row, stored):
+        elif not row.faults and same(row, stored, reader):
             part.leave(row, "unchanged")
         elif self.on_conflict == "replace":
             replace(part, row, stored, reader)
@@ -84,7 +91,7 @@ class ListPolicy:
         if stored is not None and stored.state == "alias":
             part.reject(row, "identifier_is_alias", f"it is another name of {stored.successor}")
         elif self.op == "create":
-            self._create(part, row, stored)
+            self._create(part, row, stored, reader)
         elif stored is None:
             part.reject(row, "unknown_identifier", "it is not registered")
         elif stored.state == "withdrawn":
@@ -94,14 +101,16 @@ class ListPolicy:
         else:
             part.withdraw(row, stored)
 
-    def _create(self, part: Part, row: Row, stored: Record | None) -> None:
+    def _create(self, part: Part, row: Row, stored: Record | None, reader: Reader) -> None:
         if stored is None:
             create(part, row)
+        elif stored.state == "withdrawn" and not may_be_revived(stored):
+            part.reject(row, "identifier_withdrawn", f"it was withdrawn: use {stored.successor}")
         elif stored.state == "withdrawn" and not row.faults:
             part.revive(row, stored)
         elif stored.state == "withdrawn":
             part.reject_violation(row)
-        elif row.line not in self.repeated and not row.faults and same(row, stored):
+        elif row.line not in self.repeated and not row.faults and same(row, stored, reader):
             part.leave(row, "unchanged")
         else:
             part.reject(row, "identifier_exists", f"it exists with other values, as version {stored.version}")
@@ -119,10 +128,7 @@ def replace(part: Part, row: Row, stored: Record, reader: Reader, *, merge: bool
     """Replace a record by a row; what the writer cannot see stays, with `merge` the system's own values too."""
     sent = decode_stored(row.values)
     previous = decode_stored(stored.values)
-    merged: tuple[Value, ...] = sent
-    if may_be_restricted(stored.values):
-        granted = reader.granted.get(row.key, Granted())
-        merged = keep_unreadable(sent, previous, admin=reader.admin, owner=reader.owner, granted=granted)
+    merged = reader.completed(row.key, sent, stored)
     if merge:
         merged = with_system_values(merged, previous)
     faults = row.faults
@@ -141,11 +147,16 @@ def replace(part: Part, row: Row, stored: Record, reader: Reader, *, merge: bool
     part.replace(row, stored, merged)
 
 
-def same(row: Row, stored: Record) -> bool:
-    """Say whether a row is what is stored, whenever its values were written."""
+def same(row: Row, stored: Record, reader: Reader) -> bool:
+    """Say whether a row is what is stored, as far as its writer sees it, whenever its values were written."""
     if (row.template.code if row.template else None) != stored.template:
         return False
-    return without_timestamps(row.values) == without_timestamps(stored.values)
+    before = without_timestamps(stored.values)
+    if without_timestamps(row.values) == before:
+        return True
+    sent = decode_stored(row.values) if may_be_restricted(stored.values) else ()
+    completed = reader.completed(row.key, sent, stored)
+    return len(completed) > len(sent) and without_timestamps(values_to_json(completed)) == before
 
 
 def without_timestamps(values: bytes) -> bytes:

@@ -20,6 +20,9 @@ from registry.tables import idempotency
 
 ATTEMPTS_MAX: Final = 5
 ANSWERS_KEPT: Final = timedelta(hours=24)
+LIST_UNDER_WAY_MAX: Final = timedelta(minutes=1)
+"""Longer than any list takes: what was begun earlier and has no answer was cut off."""
+_UNDER_WAY: Final = ""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,14 +81,35 @@ async def make_change(pool: Pool, now: datetime, work: Work, claim: Claim | None
     )
 
 
+async def make_list(
+    pool: Pool, now: datetime, work: Callable[[], Awaitable[Outcome]], claim: Claim | None = None
+) -> Outcome:
+    """Run `work`, which commits in parts, or give the kept answer of the same request made before.
+
+    The key is taken before and the answer kept after it, each in a transaction of its own. A list that is cut off in
+    between may be repeated after `LIST_UNDER_WAY_MAX`, and is carried out again.
+    """
+    if claim is None:
+        return await work()
+    async with transaction(pool) as connection:
+        if (kept := await _kept(connection, now, claim)) is not None:
+            return kept
+        await idempotency.keep(connection, claim.account, claim.key, claim.request_sha256, _UNDER_WAY, now)
+    try:
+        outcome = await work()
+    except Exception:
+        async with transaction(pool) as connection:
+            await idempotency.forget(connection, claim.account, claim.key)
+        raise
+    async with transaction(pool) as connection:
+        await _keep(connection, now, claim, outcome)
+    return outcome
+
+
 async def _kept(connection: Connection, now: datetime, claim: Claim) -> Outcome | None:
     if not await idempotency.lock(connection, claim.account, claim.key):
-        raise Conflict(
-            "request_in_progress",
-            "a request with this Idempotency-Key is being carried out",
-            remedy="wait a second and send the same request again to get its answer",
-        )
-    found = await idempotency.find(connection, claim.account, claim.key, now - ANSWERS_KEPT)
+        raise _in_progress()
+    found = await idempotency.find(connection, claim.account, claim.key, now - ANSWERS_KEPT, now - LIST_UNDER_WAY_MAX)
     if found is None:
         return None
     request_sha256, answer = found
@@ -95,7 +119,17 @@ async def _kept(connection: Connection, now: datetime, claim: Claim) -> Outcome 
             "this Idempotency-Key came with another request before",
             remedy="use a new key for a new request, and the same one only to repeat a request unchanged",
         )
+    if answer == _UNDER_WAY:
+        raise _in_progress()
     return msgspec.json.decode(answer, type=Outcome)
+
+
+def _in_progress() -> Conflict:
+    return Conflict(
+        "request_in_progress",
+        "a request with this Idempotency-Key is being carried out",
+        remedy="wait a second and send the same request again to get its answer",
+    )
 
 
 async def _keep(connection: Connection, now: datetime, claim: Claim, outcome: Outcome) -> None:

@@ -60,7 +60,7 @@ async def check_unique(connection: Connection, details: EnterpriseDetails, itsel
     if same_name is not None and (itself is None or same_name.id != itself.id):
         faults.append(FieldError("details.org_name", "another enterprise has this name"))
     if same_certificate is not None and (itself is None or same_certificate.id != itself.id):
-        faults.append(FieldError("details.org_id_number", "another enterprise has this certificate"))
+        faults.insert(0, FieldError("details.org_id_number", "another enterprise has this certificate"))
         code = "certificate_taken"
     if faults:
         raise Conflict(

@@ -19,9 +19,9 @@ from identifiers.feed_cursor import FeedCursorError, epoch_digest, read_feed_cur
 from registry import journal
 from registry.authority import Principal
 from registry.database import Connection, Pool, connected
-from registry.errors import Conflict, Gone, InvalidRequest, TooManyRequests
+from registry.errors import Conflict, CursorExpired, InvalidRequest, TooManyRequests
 from registry.service.feed_rows import FeedRow, ReportRows, View, rows_of, view_of
-from registry.states import instant
+from registry.states import to_second
 from registry.tables import prefixes
 
 LIMIT_DEFAULT: Final = 1_000
@@ -111,7 +111,7 @@ class Feed:
         """Return the lines of an answer: the head, then the changes.
 
         Waits at most `wait_s` for the first change. Raises `InvalidRequest` for what is no cursor, `Conflict` for one
-        of another journal, `Gone` for one whose changes are no longer held, `TooManyRequests`.
+        of another journal, `CursorExpired` for one whose changes are no longer held, `TooManyRequests`.
         """
         with self._admitted(principal.account):
             loop = asyncio.get_running_loop()
@@ -139,7 +139,7 @@ class Feed:
             count=len(found.lines),
             caught_up=found.caught_up,
             oldest=write_feed_cursor(digest, oldest),
-            horizon=instant(horizon),
+            horizon=to_second(horizon),
             x_epoch=digest,
         )
         return _encode(head) + b"\n" + found.body, not found.lines and found.caught_up
@@ -228,5 +228,10 @@ async def _position(connection: Connection, after: str, digest: str, oldest: Cur
             "epoch_changed", "this cursor is of another journal: a backup was restored", remedy="take a snapshot"
         )
     if cursor.position < oldest:
-        raise Gone("cursor_expired", "the changes behind this cursor are no longer held", remedy="take a snapshot")
+        raise CursorExpired(
+            "cursor_expired",
+            "the changes behind this cursor are no longer held",
+            remedy="take a snapshot",
+            oldest=write_feed_cursor(digest, oldest),
+        )
     return cursor.position

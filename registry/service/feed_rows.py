@@ -24,13 +24,15 @@ from registry.authority import Action, Principal, Reach, authorise
 from registry.database import Connection
 from registry.journal import LAST_SEQ
 from registry.service.records import may_be_restricted
-from registry.states import instant
+from registry.states import to_second
 
 PREFIXES: Final = "PFX"
 RECORDS: Final = "REC"
 OWN_TABLES: Final = (PREFIXES, RECORDS)
 PERSONAL_TABLES: Final = frozenset({"T1", "T6"})
 """Tables with personal data: only readers of everything see all of their rows."""
+MIRROR_TABLES: Final = frozenset({*OWN_TABLES, "T2", "T4", "T7", "T9", "T11"})
+"""What a mirror sees (docking contract 10)."""
 
 _PERSONAL: Final = ("legal_rep_", "contact_")
 _IMAGES: Final = "_id_images"
@@ -73,7 +75,7 @@ class View:
         if self.everything:
             return True
         if self.enterprise is None:
-            return table not in PERSONAL_TABLES
+            return table in MIRROR_TABLES
         return scope in self.own
 
     def shown(self, row: "FeedRow") -> "FeedRow":
@@ -179,7 +181,7 @@ def _alias(change: Change, state: AliasState) -> FeedRow:
 
 def _row(change: Change, table: str, scope: str, data: bytes, version: int) -> FeedRow:
     return FeedRow(
-        at=instant(change.at),
+        at=to_second(change.at),
         table=table,
         scope=scope,
         key=change.key,

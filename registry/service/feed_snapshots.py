@@ -30,7 +30,7 @@ from registry.errors import NotFound, TooManyRequests
 from registry.ids import new_id
 from registry.service.feed import Feed, view_for
 from registry.service.feed_rows import OWN_TABLES, FeedRow, View, rows_of
-from registry.states import instant
+from registry.states import to_second
 
 KEPT: Final = timedelta(hours=24)
 REUSED: Final = timedelta(hours=1)
@@ -120,8 +120,8 @@ class FeedSnapshots:
             scope=scope,
             view=view.name,
             x_epoch=digest,
-            asked_at=instant(now),
-            expires_at=instant(now + KEPT),
+            asked_at=to_second(now),
+            expires_at=to_second(now + KEPT),
         )
         self._stored[begun.snapshot_id] = begun
         task = asyncio.create_task(self._build(begun, view), name=f"snapshot {begun.snapshot_id}")
@@ -217,7 +217,7 @@ class FeedSnapshots:
                 parts.close()
         digest = epoch_digest(opened.epoch)
         cursor = write_feed_cursor(digest, opened.cursor)
-        taken_at = instant(opened.taken_at)
+        taken_at = to_second(opened.taken_at)
         return msgspec.structs.replace(
             begun, status="ready", cursor=cursor, taken_at=taken_at, x_epoch=digest, parts=taken
         )

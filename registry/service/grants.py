@@ -224,7 +224,12 @@ def _checked_indexes(what: Object, indexes: Sequence[int] | None) -> list[int] |
         FieldError(f"indexes[{at}]", fault) for at, index in enumerate(indexes) if (fault := _index_fault(what, index))
     ]
     if faults:
-        raise InvalidFields("bad_grant", "some indexes cannot be granted", errors=tuple(faults))
+        raise InvalidFields(
+            "bad_grant",
+            "some indexes cannot be granted",
+            remedy="correct the fields listed and send the request again",
+            errors=tuple(faults),
+        )
     return sorted(set(indexes))
 
 

@@ -89,8 +89,9 @@ async def write_list(
 ) -> list[EntryResult]:
     """Carry out a list of at most `ENTRIES_MAX` entries, independent of each other, and return results in their order.
 
-    create   adds; a registration equal to what is stored is `unchanged`; a withdrawn identifier is revived; another
-             record, or a second mention in the list, is an error (`identifier_exists`)
+    create   adds; a registration equal to what is stored is `unchanged`; a withdrawn identifier is revived,
+             unless it has a successor (`identifier_withdrawn`); another record, or a second mention in the list, is an
+             error (`identifier_exists`)
     update   replaces all values of the template and keeps those of the Handle system's own, below index 2000, that are
              not sent; mentions of one identifier apply in their order
     delete   withdraws; what is not registered is an error (`unknown_identifier`), and so is what was withdrawn before

@@ -11,17 +11,27 @@ from identifiers.values import Value, ValuesError, check_values
 from registry.authority import Action, Principal, authorise, check_reaches
 from registry.database import Connection
 from registry.errors import ChangedMeanwhile, Conflict, FieldError, Forbidden, InvalidFields, InvalidRequest, one_field
-from registry.service import quotas, record_writes, templates, write_access
+from registry.service import indexed_values, quotas, record_writes, templates, write_access
 from registry.service.preconditions import UNCONDITIONAL, Precondition
 from registry.service.prefixes import check_takes_registrations
 from registry.service.record_writes import Change, Written
+from registry.service.sent_places import placed_as_sent
 from registry.service.targets import Target, active, find_target, name_is_alias
 from registry.service.template_rules import ITEM_INDEX_MIN, template_faults
 from registry.tables import identifiers
 from registry.tables.identifiers import Record
 from registry.tables.templates import Template
 
-__all__ = ["Written", "patch", "put", "violates", "with_system_values", "withdraw", "withdrawn_for_good"]
+__all__ = [
+    "Written",
+    "may_be_revived",
+    "patch",
+    "put",
+    "violates",
+    "with_system_values",
+    "withdraw",
+    "withdrawn_for_good",
+]
 
 _PREFIX_KEEPERS: Final = ("administrator", "enterprise_administrator")
 """Roles that may write the record of a prefix."""
@@ -45,21 +55,22 @@ async def put(
 
     `values` is the decoded JSON array, or a tuple of values; one sent unchanged keeps its timestamp. `create_only`
     refuses to replace another record, `must_exist` to create one. `revive` gives a withdrawn identifier back to the
-    enterprise that may write it. `merge_template` replaces what is the template's business and keeps stored values
-    below index 2000 that are not sent.
+    enterprise that may write it, unless its tombstone names a successor. `merge_template` replaces what is the
+    template's business and keeps stored values below index 2000 that are not sent.
     """
     target = await _target(connection, principal, name)
     decoded = _decode(values)
     if not write_access.owns(principal, target.prefix):
-        return await _put_granted(connection, principal, now, target, template, decoded, precondition)
+        return await _put_granted(connection, principal, now, target, template, values, precondition)
     change = Change(principal, now, target)
     checked_by = await _usable(connection, principal, target, template)
-    violated = _violation(checked_by, decoded)
+    violated = _faults(checked_by, decoded)
     # Most registrations are of new identifiers, so that is tried before asking: one round trip less. Not where they
     # are counted: nobody is to be refused for lack of room who needs none.
-    tries = violated is None and precondition.admits_creation and not must_exist
+    tries = not violated and precondition.admits_creation and not must_exist
     if tries and not (await quotas.limits(connection, target.prefix.enterprise, now)).counted:
-        created = await record_writes.create(connection, change, checked_by, decoded)
+        with placed_as_sent(values, decoded):
+            created = await record_writes.create(connection, change, checked_by, decoded)
         if created is not None:
             return created
     stored = await identifiers.by_key(connection, target.prefix.id, target.identifier.key)
@@ -67,23 +78,25 @@ async def put(
         active(stored, name)
     if stored is not None:
         _check_may_replace(stored, revive=revive or target.is_prefix_record)
-    if stored is None and violated is not None:
-        raise violated
-    precondition.check(stored)
     if stored is None:
-        created = await record_writes.create(connection, change, checked_by, decoded)
+        with placed_as_sent(values, decoded):
+            await _check_template(connection, target, checked_by, decoded, ())
+            precondition.check(stored)
+            created = await record_writes.create(connection, change, checked_by, decoded)
         if created is None:
             raise ChangedMeanwhile(target.identifier.key)
         return created
+    precondition.check(stored)
     merged = await write_access.with_unreadable(connection, principal, target.prefix, stored, decoded)
     if merge_template:
         merged = with_system_values(merged, decode_stored(stored.values))
     _check_together(merged)
-    _check_template(checked_by, merged, decode_stored(stored.values))
-    before = await _template_of(connection, stored, checked_by)
-    return await record_writes.put_in_place(
-        connection, change, stored, (before, checked_by), merged, replaces=not create_only
-    )
+    with placed_as_sent(values, merged):
+        await _check_template(connection, target, checked_by, merged, decode_stored(stored.values))
+        before = await _template_of(connection, stored, checked_by)
+        return await record_writes.put_in_place(
+            connection, change, stored, (before, checked_by), merged, replaces=not create_only
+        )
 
 
 async def patch(
@@ -106,18 +119,24 @@ async def patch(
     unknown = [at for at, index in enumerate(remove) if index not in merged]
     if unknown:
         faults = [FieldError(f"remove[{at}]", f"the record has no value {remove[at]}") for at in unknown]
-        raise InvalidFields("unknown_index", "some values to remove do not exist", errors=tuple(faults))
+        raise InvalidFields(
+            "unknown_index",
+            "some values to remove do not exist",
+            remedy="read the record again and leave out what it does not have",
+            errors=tuple(faults),
+        )
     for index in remove:
         merged.pop(index, None)
     merged.update((value.index, value) for value in _decode(values))
     result = sorted(merged.values(), key=lambda value: value.index)
     _check_together(result)
     checked_by = await templates.stored(connection, stored.template)
-    _check_template(checked_by, result, decode_stored(stored.values))
-    if granted is not None:
-        write_access.check_granted(granted, stored, checked_by, result)
-    change = Change(principal, now, target)
-    return await record_writes.put_in_place(connection, change, stored, (checked_by, checked_by), result)
+    with placed_as_sent(values, result):
+        await _check_template(connection, target, checked_by, result, decode_stored(stored.values))
+        if granted is not None:
+            write_access.check_granted(granted, stored, checked_by, result)
+        change = Change(principal, now, target)
+        return await record_writes.put_in_place(connection, change, stored, (checked_by, checked_by), result)
 
 
 async def withdraw(
@@ -149,6 +168,14 @@ def withdrawn_for_good(stored: Record) -> Conflict:
     )
 
 
+def may_be_revived(tombstone: Record) -> bool:
+    """Whether SNMS and the Handle protocol, whose deletions are not for good, may register the name again.
+
+    Not where the tombstone says what to use instead: printed codes lead there.
+    """
+    return tombstone.successor is None
+
+
 def with_system_values(values: Sequence[Value], stored: Sequence[Value]) -> tuple[Value, ...]:
     """Return values with those stored that no template's item could be and that are not among them."""
     sent = {value.index for value in values}
@@ -162,7 +189,7 @@ async def _put_granted(
     now: datetime,
     target: Target,
     template: str | None,
-    values: Sequence[Value],
+    values: Any,
     precondition: Precondition,
 ) -> Written:
     """Replace what write grants open of another enterprise's record."""
@@ -172,14 +199,15 @@ async def _put_granted(
     precondition.check(stored)
     if template != stored.template:
         raise write_access.other_template(stored)
-    merged = await write_access.with_unreadable(connection, principal, target.prefix, stored, values)
+    merged = await write_access.with_unreadable(connection, principal, target.prefix, stored, _decode(values))
     _check_together(merged)
     checked_by = await templates.stored(connection, stored.template)
-    _check_template(checked_by, merged, decode_stored(stored.values))
-    if granted is not None:
-        write_access.check_granted(granted, stored, checked_by, merged)
-    change = Change(principal, now, target)
-    return await record_writes.put_in_place(connection, change, stored, (checked_by, checked_by), merged)
+    with placed_as_sent(values, merged):
+        await _check_template(connection, target, checked_by, merged, decode_stored(stored.values))
+        if granted is not None:
+            write_access.check_granted(granted, stored, checked_by, merged)
+        change = Change(principal, now, target)
+        return await record_writes.put_in_place(connection, change, stored, (checked_by, checked_by), merged)
 
 
 def _check_together(values: Sequence[Value]) -> None:
@@ -192,7 +220,8 @@ def _check_together(values: Sequence[Value]) -> None:
 def _check_successor(successor: str, target: Target) -> None:
     found = check_new_handle(successor, exact_case=target.prefix.exact_case)
     if isinstance(found, Invalid):
-        raise InvalidRequest(found.code, f"the successor is no identifier: {found.message}")
+        message = f"the successor is no identifier: {found.message}"
+        raise InvalidRequest(found.code, message, remedy="correct the parameter successor")
     if found.key == target.identifier.key:
         raise InvalidRequest(
             "bad_successor", "an identifier cannot be its own successor", remedy="name another one, or none"
@@ -202,7 +231,7 @@ def _check_successor(successor: str, target: Target) -> None:
 def _check_may_replace(stored: Record, *, revive: bool) -> None:
     if stored.state == "alias":
         raise name_is_alias(stored)
-    if stored.state == "withdrawn" and not revive:
+    if stored.state == "withdrawn" and not (revive and may_be_revived(stored)):
         raise withdrawn_for_good(stored)
 
 
@@ -229,17 +258,27 @@ def _decode(values: Any) -> tuple[Value, ...]:
         raise one_field("bad_values", error.field or "values", error.message) from error
 
 
-def _check_template(template: Template | None, values: Sequence[Value], before: Sequence[Value]) -> None:
-    if (violated := _violation(template, values, before)) is not None:
-        raise violated
+async def _check_template(
+    connection: Connection,
+    target: Target,
+    template: Template | None,
+    values: Sequence[Value],
+    before: Sequence[Value],
+) -> None:
+    """Raise `InvalidFields` with all that is wrong by the template, what others have and what is referred to included.
+
+    Values that follow the template are left to be stored, which finds that out too.
+    """
+    faults = _faults(template, values, before)
+    if template is not None and faults:
+        key, prefix_id = target.identifier.key, target.prefix.id
+        raise violates(
+            template, [*faults, *await indexed_values.other_faults(connection, prefix_id, key, template, values)]
+        )
 
 
-def _violation(
-    template: Template | None, values: Sequence[Value], before: Sequence[Value] = ()
-) -> InvalidFields | None:
-    if template is None or not (faults := template_faults(template, values, before=before)):
-        return None
-    return violates(template, faults)
+def _faults(template: Template | None, values: Sequence[Value], before: Sequence[Value] = ()) -> list[FieldError]:
+    return template_faults(template, values, before=before) if template is not None else []
 
 
 def violates(template: Template, faults: Sequence[FieldError]) -> InvalidFields:

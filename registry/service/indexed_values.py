@@ -218,6 +218,26 @@ async def _claimed_by_others(connection: Connection, prefix_id: int, claims: Seq
     return [Taken(claim.key, claim.item_index, holder) for claim, holder in holders.items() if holder != claim.key]
 
 
+async def other_faults(
+    connection: Connection, prefix_id: int, key: str, template: Template, values: Sequence[Value]
+) -> list[FieldError]:
+    """Say what storing a record would be refused for beyond its own values: what it refers to, what others have.
+
+    Only reads: so everything that is wrong with a record can be told at once.
+    """
+    indexed = index_values(template, values)
+    _, unreachable = await check_references(connection, [(key, indexed)])
+    taken = await held_by_others(connection, prefix_id, key, indexed)
+    return [*(reference_fault(values, one) for one in unreachable), *(taken_fault(values, one) for one in taken)]
+
+
+async def held_by_others(connection: Connection, prefix_id: int, key: str, indexed: Indexed) -> list[Taken]:
+    """Return the values of a record that must be unique and that other records have, as of now."""
+    claims = [Claim(indexed.template_id, *found, key) for found in indexed.unique]
+    held = await unique_values.holders(connection, prefix_id, claims) if claims else {}
+    return [Taken(claim.key, claim.item_index, holder) for claim, holder in held.items() if holder != key]
+
+
 async def _store_references(
     connection: Connection, prefix_id: int, shifts: Sequence[Shift], named: dict[str, list[ReferenceRow]]
 ) -> None:

@@ -69,7 +69,12 @@ def changed_items(
     touched = [merging.apply(change, f"items[{at}]") for at, change in enumerate(changes)]
     merging.check_names({item.index: f"items[{at}]" for at, item in enumerate(touched) if item is not None})
     if merging.faults:
-        raise InvalidFields("bad_items", "some items break the rules of templates", errors=tuple(merging.faults))
+        raise InvalidFields(
+            "bad_items",
+            "some items break the rules of templates",
+            remedy="correct the fields listed and send the request again",
+            errors=tuple(merging.faults),
+        )
     if not 1 <= len(merging.items) <= ITEMS_MAX:
         message = f"a template has 1 to {ITEMS_MAX:,} items, not {len(merging.items):,}"
         raise one_field("bad_items", "items", message)

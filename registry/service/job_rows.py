@@ -78,11 +78,18 @@ async def _withdraw(connection: Connection, principal: Principal, now: datetime,
 
 def _read(number: int, line: bytes, shape: type[Any]) -> Any:
     try:
-        return msgspec.convert(decode_json(line), shape)
+        row = decode_json(line)
     except ValuesError as error:
         return Rejection(number, None, "bad_row", "", error.message)
+    name = row.get("identifier") if isinstance(row, dict) else None
+    shown = name if isinstance(name, str) else None
+    for other in row if isinstance(row, dict) else ():
+        if other not in shape.__struct_fields__:
+            return Rejection(number, shown, "bad_row", other[:64], "there is no such field: remove it")
+    try:
+        return msgspec.convert(row, shape)
     except msgspec.ValidationError as error:
-        return Rejection(number, None, "bad_row", "", str(error))
+        return Rejection(number, shown, "bad_row", "", str(error))
 
 
 def _rejection(number: int, identifier: str, error: RegistryError) -> Rejection:

@@ -253,4 +253,9 @@ def _check_sites(hosting: str, sites: list[dict[str, Any]]) -> None:
             field = error.field.removeprefix("values[0].data").removeprefix(".value").removeprefix(".")
             faults.append(FieldError(f"sites[{at}].{field}".rstrip("."), error.message))
     if faults:
-        raise InvalidFields("bad_site", "a site is not well formed", errors=tuple(faults))
+        raise InvalidFields(
+            "bad_site",
+            "a site is not well formed",
+            remedy="correct the fields listed and send the request again",
+            errors=tuple(faults),
+        )

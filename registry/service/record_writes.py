@@ -77,7 +77,7 @@ async def create(
     prefix = change.target.prefix
     await quotas.take(connection, prefix.enterprise, change.now, identifiers=1, octets=len(record.values))
     after = index_values(template, apply_grades(template, values))
-    named = await _checked_references(connection, record.key, after, values)
+    named = await _checked_references(connection, change, after, values)
     here = origin.current()
     registration = Registration(record, change.principal.account, identifier_state(record, prefix.prefix), here)
     cursor = (await identifiers.register(connection, [registration])).get(record.key)
@@ -127,7 +127,7 @@ async def put_in_place(
     octets = len(new_values) - len(stored.values)
     await quotas.take(connection, change.target.prefix.enterprise, change.now, identifiers=int(revived), octets=octets)
     after = index_values(template, stamped_values)
-    named = await _checked_references(connection, record.key, after, values)
+    named = await _checked_references(connection, change, after, values)
     cursor = await _update(connection, change, "create" if revived else "update", record)
     origin.note_registered(change.target.prefix.prefix)
     before = NOTHING_INDEXED if revived else index_values(before_template, previous)
@@ -169,13 +169,16 @@ async def _update(connection: Connection, change: Change, op: Op, record: Record
 
 
 async def _checked_references(
-    connection: Connection, key: str, after: Indexed, values: Sequence[Value]
+    connection: Connection, change: Change, after: Indexed, values: Sequence[Value]
 ) -> dict[str, list[ReferenceRow]]:
     if not after.references:
         return {}
+    key = change.target.identifier.key
     named, unreachable = await indexed_values.check_references(connection, [(key, after)])
     if unreachable:
-        raise bad_references([indexed_values.reference_fault(values, one) for one in unreachable])
+        taken = await indexed_values.held_by_others(connection, change.target.prefix.id, key, after)
+        faults = [indexed_values.reference_fault(values, one) for one in unreachable]
+        raise bad_references([*faults, *(indexed_values.taken_fault(values, one) for one in taken)])
     return named
 
 

@@ -2,20 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from identifiers.changes import KIND_IDENTIFIER
 from identifiers.value_json import decode_stored, values_to_json
-from identifiers.values import ADMIN_READ, PUBLIC_READ, Value
+from identifiers.values import ADMIN_READ, PUBLIC_READ, SECRET_TYPE, Value, is_public
 from identifiers.visibility import readable
 from registry import origin
-from registry.authority import Action, Principal, authorise, check_reaches
+from registry.authority import Action, Principal, Reach, authorise, check_reaches
 from registry.database import Connection
+from registry.errors import Gone
 from registry.service import grants
 from registry.service.prefixes import unknown_prefix
 from registry.service.targets import active, find_record
 from registry.tables import identifiers, prefixes
 from registry.tables.identifiers import Record
 from registry.tables.prefixes import Prefix
+
+_SECRET: Final = SECRET_TYPE.encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +35,26 @@ class Seen:
 
 
 async def get(connection: Connection, principal: Principal, name: str) -> tuple[Seen, Prefix]:
-    """Return a record with the values the principal may read. Raises `NotFound`, and `Gone` for a withdrawn one."""
+    """Return a record with the values the principal may read. Raises `NotFound`, and `Gone` for a withdrawn one.
+
+    Below a prefix that is suspended or withdrawn everything is gone, as on every face of the resolver, but for the
+    enterprise and those who look after the node.
+    """
     authorise(principal, Action.READ_IDENTIFIER)
     target, found = await find_record(connection, name)
-    check_reaches(principal, Action.READ_IDENTIFIER, target.prefix.enterprise)
+    reach = check_reaches(principal, Action.READ_IDENTIFIER, target.prefix.enterprise)
+    if reach is Reach.OWN_AND_PUBLIC:
+        _check_goes_on(target.prefix)
     record = active(found, name)
     return (await see(connection, principal, target.prefix, [record]))[0], target.prefix
+
+
+def _check_goes_on(prefix: Prefix) -> None:
+    remedy = "ask the enterprise it belongs to"
+    if prefix.state == "suspended":
+        raise Gone("prefix_suspended", f"the prefix {prefix.prefix} is suspended", remedy=remedy)
+    if prefix.state == "withdrawn":
+        raise Gone("prefix_withdrawn", f"the prefix {prefix.prefix} is withdrawn for good", remedy=remedy)
 
 
 async def page(
@@ -93,9 +111,9 @@ def standing(principal: Principal, prefix: Prefix) -> tuple[bool, bool]:
 
 
 def may_be_restricted(values: bytes) -> bool:
-    """Say whether stored values have permissions other than the default, without decoding them."""
+    """Say whether stored values have permissions other than the default, or may be secrets, without decoding them."""
     # Only such permissions are written, and inside a JSON string this text would be escaped.
-    return b'"permissions":"' in values
+    return b'"permissions":"' in values or _SECRET in values.upper()
 
 
 def _seen(record: Record, values: Sequence[Value], shown: Sequence[Value]) -> Seen:
@@ -112,8 +130,8 @@ def _note(names: Sequence[str]) -> None:
 
 def is_noted(value: Value, *, owner: bool) -> bool:
     """Say whether showing a value goes into the audit log: it is neither public nor the reader's own business."""
-    return not value.permissions & PUBLIC_READ and not (owner and value.permissions & ADMIN_READ)
+    return not is_public(value) and not (owner and value.permissions & (ADMIN_READ | PUBLIC_READ))
 
 
 def _public(values: Sequence[Value]) -> bool:
-    return all(value.permissions & PUBLIC_READ for value in values)
+    return all(map(is_public, values))

@@ -241,7 +241,12 @@ def with_about(template: Template, about: About) -> Template:
     if about.object_type not in (1, 2):
         faults.append(FieldError("object_type", "this is 1 (active identifier carrier) or 2 (other)"))
     if faults:
-        raise InvalidFields("bad_template", "some members break the rules of templates", errors=tuple(faults))
+        raise InvalidFields(
+            "bad_template",
+            "some members break the rules of templates",
+            remedy="correct the fields listed and send the request again",
+            errors=tuple(faults),
+        )
     return replace(
         template,
         name=about.name,
@@ -285,7 +290,12 @@ async def check_references(connection: Connection, principal: Principal, items: 
         if found is None or not may_see(principal, found):
             faults.append(FieldError("items", f"there is no template {reference} for references to follow"))
     if faults:
-        raise InvalidFields("bad_items", "some items refer to templates that are not there", errors=tuple(faults))
+        raise InvalidFields(
+            "bad_items",
+            "some items refer to templates that are not there",
+            remedy="create these templates first, or leave the references out",
+            errors=tuple(faults),
+        )
 
 
 def may_see(principal: Principal, template: Template) -> bool:

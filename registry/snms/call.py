@@ -14,7 +14,7 @@ from registry.authority import Principal
 from registry.context import RegistryContext
 from registry.database import Connection
 from registry.errors import Forbidden, Unauthenticated
-from registry.service.change import Claim, Outcome, make_change
+from registry.service.change import Claim, Outcome, make_change, make_list
 from registry.service.secrets import request_digest
 from registry.snms.envelope import Refusal, Status, refused
 from registry.snms.members import Members
@@ -86,6 +86,14 @@ class Call:
         if outcome.cursor is not None:
             await self.context.resolvable(outcome.cursor)
         return outcome.body
+
+    async def change_list(self, work: Callable[[], Awaitable[Any]]) -> msgspec.Raw:
+        """Carry out a list of changes, which commits in parts and waits for the resolver itself; return the data."""
+
+        async def to_the_end() -> Outcome:
+            return Outcome(status=200, body=msgspec.Raw(msgspec.json.encode(await work())))
+
+        return (await make_list(self.context.pool, self.now, to_the_end, await self._claim())).body
 
     def _check_media_type(self) -> None:
         declared = self.request.headers.get("Content-Type")

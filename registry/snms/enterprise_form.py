@@ -9,93 +9,28 @@ from registry.service.enterprise_details import (
     ENTRUSTED,
     LICENCE_TYPES,
     ON_PREMISES,
-    ORG_ID_TYPES,
-    ORG_NATURES,
-    PERSON_ID_TYPES,
     RUN_MODES,
     EnterpriseDetails,
     EnterpriseDocuments,
     Run,
     Site,
 )
+from registry.snms.enterprise_members import (
+    AS_TEXT,
+    CODES,
+    CONTRACTS,
+    DATES,
+    DEPLOY_TEXTS,
+    IMAGES,
+    INDUSTRY,
+    OPTIONAL_SYSTEM,
+    SYSTEMS,
+    TEXTS,
+)
 from registry.snms.members import Members
 
-SYSTEMS: Final = {
-    1: "site_registration_system",
-    2: "site_registration_data",
-    3: "site_registration_backup",
-    4: "site_resolution_server",
-    5: "site_service_backup",
-}
-"""Kinds of deployment entries, and where T6 keeps them; one each of 1 to 4 is required."""
-OPTIONAL_SYSTEM: Final = 5
 _ENTRIES_MAX: Final = 64
 _ADDRESS: Final = re.compile(r"\[([0-9A-Fa-f.:]+)\]:([0-9]{1,5})")
-
-
-class _Text(NamedTuple):
-    member: str
-    detail: str
-    limit: int
-    required: bool = False
-
-
-_TEXTS: Final = (
-    _Text("orgName", "org_name", 255, required=True),
-    _Text("orgAddr", "org_address", 255, required=True),
-    _Text("orgAddrProvince", "org_address_province", 8, required=True),
-    _Text("orgAddrCity", "org_address_city", 8, required=True),
-    _Text("orgAddrCounty", "org_address_county", 8),
-    _Text("orgCrtCode", "org_id_number", 32, required=True),
-    _Text("orgDesc", "org_profile", 1_024),
-    _Text("industryCategory", "industry_category", 8, required=True),
-    _Text("industrySpecific", "industry_specific", 8, required=True),
-    _Text("website", "website", 255),
-    _Text("regAuthority", "registration_authority", 255),
-    _Text("contactName", "contact_name", 128, required=True),
-    _Text("contactCrtNo", "contact_id_number", 32, required=True),
-    _Text("contactEmail", "contact_email", 128, required=True),
-    _Text("contactPhone", "contact_mobile", 16, required=True),
-    _Text("legalName", "legal_rep_name", 128, required=True),
-    _Text("legalCrtNo", "legal_rep_id_number", 32, required=True),
-    _Text("legalEmail", "legal_rep_email", 128),
-    _Text("legalFax", "legal_rep_fax", 255),
-    _Text("legalPhone", "legal_rep_mobile", 16),
-)
-_CODES: Final = (
-    ("orgNature", "org_nature", ORG_NATURES),
-    ("orgCrtType", "org_id_type", ORG_ID_TYPES),
-    ("contactCrtType", "contact_id_type", PERSON_ID_TYPES),
-    ("legalCrtType", "legal_rep_id_type", PERSON_ID_TYPES),
-)
-_AS_TEXT: Final = frozenset({"orgNature", "orgCrtType", "legalCrtType"})
-"""Enumerations that answers write as strings."""
-_DATES: Final = (("establishDate", "established_on"), ("periodValidity", "valid_until"))
-_IMAGES: Final = (
-    ("orgCrtImgRid", "org_id_images", 0, True),
-    ("legalCrtFrontImgRid", "legal_rep_id_images", 0, True),
-    ("legalCrtBackImgRid", "legal_rep_id_images", 1, True),
-    ("contactCrtFrontImgRid", "contact_id_images", 0, False),
-    ("contactCrtBackImgRid", "contact_id_images", 1, False),
-)
-_CONTRACTS: Final = {
-    "servSysBuildContractFileRid": "service_build_contracts",
-    "servSysOperContractFileRid": "service_operation_contracts",
-    "dataHostingContractFileRid": "data_escrow_contracts",
-    "servHostingContractFileRid": "service_escrow_contracts",
-}
-_INDUSTRY: Final = (
-    ("industryCategory", "category"),
-    ("industrySpecific", "specific"),
-    ("industryTrade", "trade"),
-    ("industrySubclass", "subclass"),
-)
-_DEPLOY_TEXTS: Final = (
-    ("deployAddrProvince", "province", 8),
-    ("deployAddrCity", "city", 8),
-    ("deployAddrCounty", "county", 8),
-    ("deployAddr", "address", 255),
-)
 
 
 class Form(NamedTuple):
@@ -122,14 +57,14 @@ def read_form(body: Members) -> Form:
 def _basic(basic: Members, files: dict[str, list[int]]) -> dict[str, Any]:
     details: dict[str, Any] = {
         text.detail: (basic.text if text.required else basic.optional_text)(text.member, limit=text.limit)
-        for text in _TEXTS
+        for text in TEXTS
     }
-    details |= {detail: basic.choice(member, tuple(known)) for member, detail, known in _CODES}
+    details |= {detail: basic.choice(member, tuple(known)) for member, detail, known in CODES}
     details["registered_capital"] = basic.optional_integer("regCapital")
-    for member, detail in _DATES:
+    for member, detail in DATES:
         date = basic.optional_date(member)
         details[detail] = date.isoformat() if date is not None else None
-    for member, document, _, required in _IMAGES:
+    for member, document, _, required in IMAGES:
         rid = basic.integer(member, low=1) if required else basic.optional_integer(member, low=1)
         if rid is not None:
             files.setdefault(document, []).append(rid)
@@ -158,7 +93,7 @@ def _site(entry: Members, kind: int) -> dict[str, Any]:
     mode = entry.choice("deployMode", tuple(DEPLOY_MODES))
     site: dict[str, Any] = {"deploy_mode": mode}
     if mode == ON_PREMISES:
-        site |= {name: entry.text(member, limit=limit) for member, name, limit in _DEPLOY_TEXTS}
+        site |= {name: entry.text(member, limit=limit) for member, name, limit in DEPLOY_TEXTS}
     else:
         site["provider"] = entry.text("name", limit=255)
     endpoints = entry.optional_text("ipPort", limit=255)
@@ -184,7 +119,7 @@ def _run(system: Members, mode: str, name: str) -> dict[str, Any]:
 def _contract(given: Members, member: str, files: dict[str, list[int]]) -> None:
     rid = given.optional_integer(member, low=1)
     if rid is not None:
-        files.setdefault(_CONTRACTS[member], []).append(rid)
+        files.setdefault(CONTRACTS[member], []).append(rid)
 
 
 def _services(service: Members, files: dict[str, list[int]]) -> dict[str, Any]:
@@ -201,7 +136,7 @@ def _services(service: Members, files: dict[str, list[int]]) -> dict[str, Any]:
         "data_escrow_org": service.optional_text("dataHostingOrg", limit=255),
         "service_escrow_org": service.optional_text("servHostingOrg", limit=255),
         "served_industries": [
-            {name: one.text(member, limit=8) for member, name in _INDUSTRY}
+            {name: one.text(member, limit=8) for member, name in INDUSTRY}
             for one in service.list_of_members("entInfoSerIndustries", limit=_ENTRIES_MAX)
         ]
         or None,
@@ -213,26 +148,16 @@ def _services(service: Members, files: dict[str, list[int]]) -> dict[str, Any]:
     }
 
 
-def member_of(detail: str) -> str | None:
-    """Return the member that a field of T6 was read from, for a refusal that names it."""
-    name = detail.removeprefix("details.").removeprefix("documents.").partition(".")[0].partition("[")[0]
-    members = {text.detail: text.member for text in _TEXTS} | {detail: member for member, detail, _ in _CODES}
-    members |= {detail: member for member, detail in _DATES} | dict.fromkeys(SYSTEMS.values(), "entInfoSyses")
-    members |= {
-        "registered_capital": "regCapital",
-        "served_industries": "entInfoSerIndustries",
-        "domain_licences": "entInfoLicenses",
-        "service_build": "servSysBuildName",
-        "service_operation": "servSysOperName",
-        "public_site": "extDomain",
-    }
-    return members.get(name)
-
-
 def show_form(
-    details: EnterpriseDetails, documents: EnterpriseDocuments | None, rids: Mapping[str, int], prefix: str | None
+    details: EnterpriseDetails | None,
+    documents: EnterpriseDocuments | None,
+    rids: Mapping[str, int],
+    prefix: str | None,
 ) -> dict[str, Any]:
-    """Write the three objects; missing values are null, missing lists empty. `rids`: numbers of files by their ids."""
+    """Write the three objects; missing values are null, missing lists empty. `rids`: numbers of files by their ids.
+
+    `details` are None of an enterprise that was made together with a prefix and has stated nothing.
+    """
     return {
         "entBasicInfo": _shown_basic(details, documents, rids) | {"entPrefix": prefix},
         "entRegisterManageInfo": _shown_systems(details, documents, rids),
@@ -241,15 +166,15 @@ def show_form(
 
 
 def _shown_basic(
-    details: EnterpriseDetails, documents: EnterpriseDocuments | None, rids: Mapping[str, int]
+    details: EnterpriseDetails | None, documents: EnterpriseDocuments | None, rids: Mapping[str, int]
 ) -> dict[str, Any]:
-    shown: dict[str, Any] = {text.member: getattr(details, text.detail) for text in _TEXTS}
-    for member, detail, _ in _CODES:
-        code = getattr(details, detail)
-        shown[member] = str(code) if member in _AS_TEXT and code is not None else code
-    shown |= {member: getattr(details, detail) for member, detail in _DATES}
-    shown["regCapital"] = details.registered_capital
-    for member, document, at, _ in _IMAGES:
+    shown: dict[str, Any] = {text.member: getattr(details, text.detail, None) for text in TEXTS}
+    for member, detail, _ in CODES:
+        code = getattr(details, detail, None)
+        shown[member] = str(code) if member in AS_TEXT and code is not None else code
+    shown |= {member: getattr(details, detail, None) for member, detail in DATES}
+    shown["regCapital"] = getattr(details, "registered_capital", None)
+    for member, document, at, _ in IMAGES:
         shown[member] = _rid(documents, document, at, rids)
     return shown
 
@@ -260,13 +185,17 @@ def _rid(documents: EnterpriseDocuments | None, document: str, at: int, rids: Ma
 
 
 def _shown_systems(
-    details: EnterpriseDetails, documents: EnterpriseDocuments | None, rids: Mapping[str, int]
+    details: EnterpriseDetails | None, documents: EnterpriseDocuments | None, rids: Mapping[str, int]
 ) -> dict[str, Any]:
-    sites = {kind: getattr(details, name) for kind, name in SYSTEMS.items()}
+    sites = {kind: getattr(details, name, None) for kind, name in SYSTEMS.items()}
     return {
         "entInfoSyses": [_shown_site(kind, site) for kind, site in sites.items() if site is not None],
-        **_shown_run("Build", details.service_build, _rid(documents, "service_build_contracts", 0, rids)),
-        **_shown_run("Oper", details.service_operation, _rid(documents, "service_operation_contracts", 0, rids)),
+        **_shown_run(
+            "Build", getattr(details, "service_build", None), _rid(documents, "service_build_contracts", 0, rids)
+        ),
+        **_shown_run(
+            "Oper", getattr(details, "service_operation", None), _rid(documents, "service_operation_contracts", 0, rids)
+        ),
     }
 
 
@@ -284,30 +213,32 @@ def _shown_site(kind: int, site: Site) -> dict[str, Any]:
     }
 
 
-def _shown_run(task: str, run: Run, contract: int | None) -> dict[str, Any]:
+def _shown_run(task: str, run: Run | None, contract: int | None) -> dict[str, Any]:
     return {
-        f"servSys{task}Type": run.mode,
-        f"servSys{task}Name": run.org_name,
+        f"servSys{task}Type": run.mode if run is not None else None,
+        f"servSys{task}Name": run.org_name if run is not None else None,
         f"servSys{task}ContractFileRid": contract,
     }
 
 
 def _shown_services(
-    details: EnterpriseDetails, documents: EnterpriseDocuments | None, rids: Mapping[str, int]
+    details: EnterpriseDetails | None, documents: EnterpriseDocuments | None, rids: Mapping[str, int]
 ) -> dict[str, Any]:
-    site = details.public_site
+    site = getattr(details, "public_site", None)
     return {
         "extWebName": site.name if site is not None else None,
         "extDomain": site.domain if site is not None else None,
         "extIpAddr": ";".join(site.ips) or None if site is not None else None,
-        "dataHostingOrg": details.data_escrow_org,
+        "dataHostingOrg": getattr(details, "data_escrow_org", None),
         "dataHostingContractFileRid": _rid(documents, "data_escrow_contracts", 0, rids),
-        "servHostingOrg": details.service_escrow_org,
+        "servHostingOrg": getattr(details, "service_escrow_org", None),
         "servHostingContractFileRid": _rid(documents, "service_escrow_contracts", 0, rids),
         "entInfoSerIndustries": [
-            {member: getattr(industry, name) for member, name in _INDUSTRY} for industry in details.served_industries
+            {member: getattr(industry, name) for member, name in INDUSTRY}
+            for industry in (details.served_industries if details is not None else ())
         ],
         "entInfoLicenses": [
-            {"licenceType": licence.type, "licenceNo": licence.number} for licence in details.domain_licences
+            {"licenceType": licence.type, "licenceNo": licence.number}
+            for licence in (details.domain_licences if details is not None else ())
         ],
     }

@@ -1,5 +1,7 @@
 """Calls about enterprises: applying for one, and reading what is on record."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import msgspec
@@ -7,18 +9,20 @@ import msgspec
 from identifiers.changes import Cursor
 from registry.authority import Action, Principal, authorise
 from registry.database import Connection, connected
-from registry.errors import Forbidden, InvalidFields
-from registry.service import accounts, enterprise_store, enterprises
+from registry.errors import Conflict, FieldError, Forbidden, InvalidFields
+from registry.service import accounts, enterprise_store, enterprises, prefix_states
 from registry.service.enterprise_details import EnterpriseDetails, EnterpriseDocuments, Statement, read_statement
 from registry.service.enterprise_details import without_persons as persons_left_out
 from registry.snms import beijing_time
 from registry.snms.accounts import create_user, hashed, read_new_user
 from registry.snms.call import Call
-from registry.snms.enterprise_form import Form, member_of, read_form, show_form
-from registry.snms.envelope import Refusal, refused
+from registry.snms.enterprise_form import Form, read_form, show_form
+from registry.snms.enterprise_members import member_of
+from registry.snms.envelope import refused
 from registry.snms.members import LONG_MAX
 from registry.snms.pages import PageWanted
 from registry.snms.pages import page as shown_page
+from registry.snms.refusals import MESSAGES
 from registry.tables import files, prefixes
 from registry.tables import users as users_table
 from registry.tables.enterprises import Enterprise, Wanted
@@ -37,10 +41,11 @@ async def apply(call: Call) -> Any:
 
     async def work(connection: Connection) -> tuple[Any, Cursor | None]:
         statement = await _statement(connection, form)
-        account, created = await create_user(connection, call, new, password)
-        _, applied = await enterprises.apply(
-            connection, call.principal, call.now, statement=statement, prefix=form.prefix, applicant=account
-        )
+        with _members_named():
+            account, created = await create_user(connection, call, new, password)
+            _, applied = await enterprises.apply(
+                connection, call.principal, call.now, statement=statement, prefix=form.prefix, applicant=account
+            )
         return True, max(created, applied)
 
     return await call.change(work)
@@ -54,7 +59,8 @@ async def apply_for_account(call: Call) -> Any:
 
     async def work(connection: Connection) -> tuple[Any, Cursor | None]:
         statement = await _statement(connection, form)
-        return True, await _apply_for(connection, call, username, statement, form.prefix)
+        with _members_named():
+            return True, await _apply_for(connection, call, username, statement, form.prefix)
 
     return await call.change(work)
 
@@ -80,13 +86,13 @@ async def detail(call: Call) -> Any:
     async with connected(call.context.pool) as connection:
         found = await _asked_for(connection, call.principal, number)
         details, documents = enterprise_store.details_of(found), enterprise_store.documents_of(found)
-        if details is None:
-            raise refused("企业信息不存在", "no_details", "id", 404)
-        if not enterprises.persons_shown(call.principal, found):
+        if details is not None and not enterprises.persons_shown(call.principal, found):
             details, documents = persons_left_out(details), None
         rids = await _rids(connection, documents)
         owned = await prefixes.page(connection, "", 1, found.id)
-    return show_form(details, documents, rids, owned[0].prefix if owned else None)
+    shown = show_form(details, documents, rids, owned[0].prefix if owned else None)
+    shown["entBasicInfo"]["orgName"] = found.name
+    return shown
 
 
 async def _apply_for(
@@ -111,26 +117,40 @@ async def _apply_for(
         )
         return cursor
     _, cursor = await enterprises.request_change(connection, call.principal, call.now, known.id, statement=statement)
-    return cursor
+    if any(owned.prefix == prefix for owned in await enterprise_store.prefixes_of(connection, known.id)):
+        return cursor
+    _, applied = await prefix_states.apply_for(
+        connection,
+        call.principal,
+        call.now,
+        enterprise=known.id,
+        prefix=prefix,
+        name=known.name,
+        hosted=known.hosted,
+    )
+    return max(cursor, applied)
 
 
 async def _statement(connection: Connection, form: Form) -> Statement:
     """Check the form by the rules of the service. Files that do not exist are its to refuse, in their turn."""
-    rids = [rid for numbers in form.files.values() for rid in numbers]
-    known = await files.by_rids(connection, rids)
-    if any(rid not in known for rid in rids):
-        raise refused("文件不存在或已被关联", "file_not_usable", "entBasicInfo")
+    known = await files.by_rids(connection, [rid for numbers in form.files.values() for rid in numbers])
+    for document, numbers in form.files.items():
+        for at, rid in enumerate(numbers):
+            if rid not in known:
+                raise refused(MESSAGES["bad_files"], "file_not_usable", member_of(f"documents.{document}[{at}]"))
     documents = {name: [known[rid].id for rid in numbers] for name, numbers in form.files.items()}
-    try:
+    with _members_named():
         return read_statement(form.details, documents, hosted=False)
-    except InvalidFields as error:
-        raise _not_acceptable(error) from error
 
 
-def _not_acceptable(error: InvalidFields) -> Refusal:
-    fault = error.errors[0]
-    member = member_of(fault.field) or fault.field
-    return refused(f"参数{member}取值不合法: {fault.message}", error.code, member)
+@contextmanager
+def _members_named() -> Iterator[None]:
+    """Let refusals of the service layer name the members of the request in place of its own fields."""
+    try:
+        yield
+    except (Conflict, InvalidFields) as error:
+        named = tuple(FieldError(member_of(fault.field), fault.message) for fault in error.errors)
+        raise type(error)(error.code, error.message, remedy=error.remedy, errors=named) from error
 
 
 async def _asked_for(connection: Connection, principal: Principal, number: int | None) -> Enterprise:

@@ -99,6 +99,8 @@ def _read_value(value: Members) -> Sent:
     type_ = value.text("type", limit=TYPE_CHARACTERS_MAX)
     data = value.members("data")
     format_ = data.text("format", limit=32)
+    if "value" not in data and "vlaue" not in data:
+        raise data.lacks("value")
     text = data.optional_text("value", "vlaue", limit=VALUE_CHARACTERS_MAX) or ""
     return Sent(index, type_, Data(format_, text))
 

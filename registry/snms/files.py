@@ -1,17 +1,21 @@
 """Calls about files: the documents of an application."""
 
+from hashlib import blake2b
 from typing import Any, Final
+from uuid import UUID
 
 from aiohttp import web
 from aiohttp.multipart import BodyPartReader
 
 from registry.authority import Action, authorise
 from registry.database import connected, transaction
+from registry.errors import TooLarge
 from registry.service import files
 from registry.service.file_contents import EXTENSIONS
 from registry.snms.call import Call
 from registry.snms.envelope import Refusal, Status, refused
 from registry.snms.members import LONG_MAX, Members, missing
+from registry.snms.refusals import MESSAGES
 
 FILE_OCTETS_MAX: Final = 5 * 2**20
 """The larger of the two limits; the smaller one, of images, is the service's to check."""
@@ -23,8 +27,11 @@ async def upload(call: Call) -> Any:
     authorise(call.principal, Action.UPLOAD_FILE)
     name, content = await _read_part(call)
     async with transaction(call.context.pool) as connection:
-        stored = await files.store(connection, call.principal, call.now, name, content)
-    return {"id": stored.rid, "path": f"{stored.id}.{EXTENSIONS[stored.media_type]}"}
+        try:
+            stored = await files.store(connection, call.principal, call.now, name, content)
+        except TooLarge as error:
+            raise _too_large() from error
+    return {"id": stored.rid, "path": f"{_path_of(stored.id)}.{EXTENSIONS[stored.media_type]}"}
 
 
 async def download(call: Call) -> web.Response:
@@ -61,5 +68,15 @@ async def _content(part: BodyPartReader) -> bytes:
     while chunk := await part.read_chunk():
         content += chunk
         if len(content) > FILE_OCTETS_MAX:
-            raise refused("文件过大: 图片不超过1MB, PDF不超过5MB", "file_too_large", PART)
+            raise _too_large()
     return bytes(content)
+
+
+def _too_large() -> Refusal:
+    code = "file_too_large"
+    return refused(MESSAGES[code], code, PART)
+
+
+def _path_of(file_id: str) -> UUID:
+    """Return the virtual path of a file: a UUID made of its random id, so the same file has the same path always."""
+    return UUID(bytes=blake2b(file_id.encode(), digest_size=16).digest(), version=4)

@@ -3,8 +3,10 @@
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
+import msgspec
+
 from identifiers.changes import Cursor
-from identifiers.handle import parse_handle
+from identifiers.handle import check_new_handle, parse_handle
 from identifiers.identifier import HandleParts, Invalid
 from identifiers.value_json import decode_stored
 from identifiers.values import Value
@@ -26,7 +28,7 @@ from registry.snms.entries import (
     read_registration,
 )
 from registry.snms.envelope import Refusal, Status, refused
-from registry.snms.refusals import refusal_of, unknown_prefix
+from registry.snms.refusals import BAD_HANDLE, refusal_of, unknown_prefix
 from registry.snms.values import TEMPLATE_INDEX, TEMPLATE_TYPE, check_values, plain_texts, record_values
 from registry.tables import identifiers as table
 from registry.tables import prefixes, templates
@@ -55,7 +57,8 @@ async def detail(call: Call) -> Any:
             seen, prefix = await records.get(connection, reader, name)
         except (NotFound, Gone) as error:
             raise refused(NOT_FOUND, "unknown_identifier", "handle", 404) from error
-    return _shown(seen.record, prefix)
+        followed = await _followed(connection, seen.record)
+    return _shown(seen.record, prefix, followed)
 
 
 async def create(call: Call) -> Any:
@@ -135,17 +138,25 @@ async def delete_many(call: Call) -> Any:
     entries: list[Entry | Refusal] = [
         Entry(name) if isinstance(name, str) and name else _bad_handle() for name in names
     ]
-    return await _carry_out(call, "delete", [handle_of(name) for name in names], entries)
+
+    async def work() -> list[dict[str, Any]]:
+        return await _carry_out(call, "delete", [handle_of(name) for name in names], entries)
+
+    return await call.change_list(work)
 
 
-async def _write_many(call: Call, op: ListOp) -> list[dict[str, Any]]:
+async def _write_many(call: Call, op: ListOp) -> msgspec.Raw:
     authorise(call.principal, Action.WRITE_IDENTIFIER)
     plain = plain_entries(await call.body())
     body = _checked_list(plain if plain is not None else await call.json())
     sent = plain if plain is not None else read_entries(body)
-    async with connected(call.context.pool) as connection:
-        entries = await _entries(connection, call.principal, op, sent)
-    return await _carry_out(call, op, [handle_of(entry) for entry in body], entries)
+
+    async def work() -> list[dict[str, Any]]:
+        async with connected(call.context.pool) as connection:
+            entries = await _entries(connection, call.principal, op, sent)
+        return await _carry_out(call, op, [handle_of(entry) for entry in body], entries)
+
+    return await call.change_list(work)
 
 
 async def _carry_out(
@@ -280,9 +291,9 @@ async def _checked(connection: Connection, principal: Principal, sent: Registrat
 
 
 async def _writable_prefix(connection: Connection, principal: Principal, handle: str) -> Prefix:
-    parsed = parse_handle(handle)
+    parsed = parse_handle(handle) if "/" in handle else check_new_handle(handle)
     if isinstance(parsed, Invalid):
-        raise refused(f"标识不合法: {parsed.message}", parsed.code, "handle")
+        raise refused(f"{BAD_HANDLE}: {parsed.message}", parsed.code, "handle")
     assert isinstance(parsed.parts, HandleParts)  # noqa: S101 - the Handle parser makes nothing else
     authorise(principal, Action.WRITE_IDENTIFIER)
     prefix = await prefixes.by_prefix(connection, parsed.parts.prefix)
@@ -312,9 +323,17 @@ def _texts(record: Record) -> dict[int, str]:
     return {value.index: _text(value) for value in decode_stored(record.values)}
 
 
-def _shown(record: Record, prefix: Prefix) -> dict[str, Any]:
+async def _followed(connection: Connection, record: Record) -> str | None:
+    """Return the version of the template a record follows, if no row names it: other faces write none."""
+    if any(value.index == TEMPLATE_INDEX for value in decode_stored(record.values)):
+        return None
+    template = await templates.by_code(connection, record.template) if record.template is not None else None
+    return template.version if template is not None else None
+
+
+def _shown(record: Record, prefix: Prefix, followed: str | None) -> dict[str, Any]:
     values = decode_stored(record.values)
-    version = next((_text(value) for value in values if value.index == TEMPLATE_INDEX), None)
+    version = next((_text(value) for value in values if value.index == TEMPLATE_INDEX), followed)
     first = [value for value in values if value.index == TEMPLATE_INDEX and value.type == TEMPLATE_TYPE]
     rest = [value for value in values if value.index != TEMPLATE_INDEX and not value.type.startswith(_ADMINISTRATIVE)]
     return {

@@ -10,13 +10,18 @@ import msgspec
 from registry.database import Connection
 
 EventType = Literal["abnormal", "recovered"]
-Source = Literal["monitor", "operator"]
+Source = Literal["monitor", "operator", "enterprise"]
 Service = Literal["registration", "resolution", "unmeasured"]
 
 _COLUMNS: Final = "prefix, condition, event_type, event_no, occurred_at, related_event_no, cause, abnormal_type, source"
 _INSERT: Final = f"""
 INSERT INTO node_events ({_COLUMNS}, recorded_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT DO NOTHING RETURNING true"""  # noqa: S608 - the column list above
+_INSERT_TOLD: Final = f"""
+INSERT INTO node_events ({_COLUMNS}, recorded_at, queued_at)
+SELECT $1, $2, $3, $4, $5, $6::text, $7, $8, $9, $10, $10
+WHERE $6::text IS NULL OR EXISTS (SELECT FROM node_events WHERE event_no = $6)
+ON CONFLICT DO NOTHING"""  # noqa: S608 - the column list above
 _OPEN: Final = f"""
 SELECT {_COLUMNS} FROM node_events AS e
 WHERE event_type = 'abnormal' AND ($1::text IS NULL OR source = $1)
@@ -79,6 +84,11 @@ class Recorded:
 async def insert(connection: Connection, event: Event, now: datetime) -> bool:
     """Enter an event; False if it is there already, or its abnormal event is recovered already."""
     return bool(await connection.fetchval(_INSERT, *msgspec.structs.astuple(event), now))
+
+
+async def insert_told(connection: Connection, event: Event, now: datetime) -> None:
+    """Enter an event that goes to the national node another way, unless it ends one that is not known here."""
+    await connection.execute(_INSERT_TOLD, *msgspec.structs.astuple(event), now)
 
 
 async def open_events(connection: Connection, source: Source | None = None) -> list[Event]:

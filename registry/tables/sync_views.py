@@ -1,9 +1,11 @@
 """How reporting to the national node stands, read from its own tables; they are there once the node has reported."""
 
 from collections.abc import Sequence
+from datetime import date, datetime
 from typing import Any, Final
 
 import asyncpg
+import msgspec
 
 from registry.database import Connection
 
@@ -52,6 +54,11 @@ ORDER BY r.resend_row IS NOT NULL, r.noted_at DESC, s.stream_id, r.key LIMIT $1"
 _DIRECTIVES: Final = """
 SELECT reporter, directive_id, origin, kind, reason, received_at, result, result_text, finished_at, acknowledged_at
 FROM report_directives ORDER BY number DESC LIMIT $1"""
+_PERFORMANCE_TOLD: Final = """
+SELECT rows FROM report_enterprise_facts WHERE table_id = 'M2' AND prefix = $1 AND stat_date = $2
+ORDER BY received_at DESC LIMIT 1"""
+_SECONDS_NOTED: Final = """
+SELECT max(measured_seconds) AS seconds FROM report_periods WHERE task = 'M1' AND starts_at = $1"""
 
 Rows = Sequence[dict[str, Any]]
 
@@ -89,6 +96,19 @@ async def open_rows(connection: Connection, limit: int) -> Rows:
 async def directives(connection: Connection, limit: int) -> Rows:
     """Return what the collector and the operator asked for, the newest first."""
     return await _read(connection, _DIRECTIVES, limit)
+
+
+async def performance_told(connection: Connection, prefix: str, day: date) -> dict[str, Any] | None:
+    """Return how an enterprise's own node says that it performed on a day (M2); None if it has not told that."""
+    found = await _read(connection, _PERFORMANCE_TOLD, prefix, day)
+    rows = msgspec.json.decode(found[0]["rows"], type=list[dict[str, Any]]) if found else []
+    return rows[-1] if rows else None
+
+
+async def seconds_noted(connection: Connection, start: datetime) -> int:
+    """Return how many seconds of the day that begins at a moment were measured, as it was told; 0 if it was not."""
+    found = await _read(connection, _SECONDS_NOTED, start)
+    return int(found[0]["seconds"] or 0) if found else 0
 
 
 async def _read(connection: Connection, query: str, *parameters: object) -> Rows:

@@ -10,6 +10,7 @@ from typing import Final
 
 from aiohttp.web import Application, HTTPException, Request, Response, StreamResponse, middleware
 
+from resolver.connection_limits import ConnectionLimits
 from resolver.faces import handle_answer, html
 from resolver.faces.body import OCTETS_MAX
 from resolver.faces.desk import Desk
@@ -33,6 +34,10 @@ MONITOR: Final = "/monitor/v1"
 HANDLE_API: Final = "/api"
 REVERSE_LOOKUP: Final = "/hrls"
 """Where clients of other servers search; 404 tells them that there is no such service."""
+HEAD_OCTETS_MAX: Final = ConnectionLimits().head_octets
+
+_LINE_OCTETS: Final = len("  HTTP/1.1\r\n\r\n")
+_FIELD_OCTETS: Final = len(": \r\n")
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +53,9 @@ class Faces:
         handle_api: HandleApi | None = None,
         links: ProxyOptions | None = None,
         native: NativeMessages | None = None,
+        head_octets_max: int = HEAD_OCTETS_MAX,
     ) -> None:
+        self._head_octets_max = head_octets_max
         self._health = health
         self._native = native
         self._proxy = proxy
@@ -58,6 +65,8 @@ class Faces:
 
     async def serve(self, request: Request) -> StreamResponse:
         """Answer a request, whatever it is. A defect becomes 500 in the form of the face, and a line in the log."""
+        if _head_octets(request) > self._head_octets_max:
+            return _too_large()
         target = Target.of(request.raw_path)
         try:
             return await self._choose(request, target)
@@ -73,10 +82,10 @@ class Faces:
             return _internal_error(target)
 
     async def _choose(self, request: Request, target: Target) -> StreamResponse:
-        if target.path in PATHS:
-            return await self._health.serve(request, target)
         if self._native is not None and is_native(request):
             return await self._native.serve(request)
+        if target.path in PATHS:
+            return await self._health.serve(request, target)
         if target.path == LOOKUP_MANY:
             return await self._lookup_many.serve(request)
         registry = any(_is_below(target, root) for root in (REGISTRY, FEED, MONITOR, REPORT))
@@ -99,12 +108,13 @@ def make_application(
     links: ProxyOptions | None = None,
     native: NativeMessages | None = None,
     body_octets_max: int = OCTETS_MAX,
+    head_octets_max: int = HEAD_OCTETS_MAX,
 ) -> Application:
     """Return the aiohttp application; the lane hands connections over to a server made from it.
 
     Without a `handle_api` nobody can authenticate as a user of the Handle system, and nothing is written that way.
     """
-    faces = Faces(desk, health, proxy, handle_api, links, native)
+    faces = Faces(desk, health, proxy, handle_api, links, native, head_octets_max)
 
     @middleware
     async def serve(
@@ -125,6 +135,19 @@ async def _name_no_server(request: Request, response: StreamResponse) -> None:  
 
 def _is_below(target: Target, root: str) -> bool:
     return target.path == root or target.path.startswith(root + "/")
+
+
+def _head_octets(request: Request) -> int:
+    """Return the octets of request line and header fields, as near as they can be told from what was read of them."""
+    fields = sum(len(name) + len(value) + _FIELD_OCTETS for name, value in request.raw_headers)
+    return len(request.method) + len(request.raw_path) + _LINE_OCTETS + fields
+
+
+def _too_large() -> Response:
+    """Refuse a head that came in one piece; the lane refuses those that come in several."""
+    response = Response(status=431, headers=dict(handle_answer.ERROR_HEADERS), body=handle_answer.HEAD_TOO_LARGE)
+    response.force_close()
+    return response
 
 
 def _internal_error(target: Target) -> Response:

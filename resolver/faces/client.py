@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hmac import compare_digest
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
 from aiohttp.web import BaseRequest
@@ -18,6 +18,10 @@ FORWARDED_MAX: Final = 32
 PROBE_HEADER: Final = "Idn-Probe"
 """Carries the node's probe secret: such requests are answered like any other and counted nowhere."""
 
+PROBE_TYPE: Final = "IDN-PROBE."
+"""Begins the type, with the secret behind it, that a probe over the Handle protocol asks for beside its value."""
+
+_FORWARDING: Final = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Proto")
 _HOP: Final = re.compile(r'(?:^|;)\s*for="?\[?([0-9A-F:.]+?)\]?(?::[0-9]+)?"?\s*(?:;|$)', re.IGNORECASE)
 _PROTOCOL: Final = re.compile(r'(?:^|;)\s*proto="?(https?)"?\s*(?:;|$)', re.IGNORECASE)
 
@@ -39,12 +43,14 @@ class TrustedProxies:
 
     Behind such a proxy the client is the last address in `X-Forwarded-For` that is not a trusted proxy itself, and
     the way is secure if the proxy's own `X-Forwarded-Proto` says `https`. A proxy that sends neither may say both in
-    `Forwarded` (RFC 7239).
+    `Forwarded` (RFC 7239). A request with none of these headers is the peer's own, and secure if it came over TLS.
     """
 
     def __init__(self, networks: Sequence[str] = (), probe_secret: str = "") -> None:
         """Raise ValueError for a text that is no address or network. Without a secret nobody is a probe."""
         self._probe_secret = probe_secret.encode()
+        self.probe_mark = PROBE_TYPE.encode() + self._probe_secret if probe_secret else b""
+        """What the node's own probes over the Handle protocol ask for; empty: nobody is a probe."""
         self._networks: tuple[IPv4Network | IPv6Network, ...] = tuple(ip_network(text) for text in networks)
 
     def __bool__(self) -> bool:
@@ -62,6 +68,8 @@ class TrustedProxies:
         peer = _peer(request)
         if not self._networks or not self._trusts(peer):
             return Client(peer, secure=request.secure)
+        if not any(name in request.headers for name in _FORWARDING):
+            return Client(peer, secure=request.secure)  # a client in the proxies' own network, or a proxy itself
         hops, protocol = _forwarded(request)
         return Client(self._nearest_stranger(hops, peer), secure=protocol == "https")
 
@@ -75,7 +83,7 @@ class TrustedProxies:
             address = hop.strip()
             if not _is_address(address):
                 break
-            nearest = str(ip_address(address))  # one source, however the proxy writes it
+            nearest = _canonical(address)
             if not self._trusts(address):
                 break
         return nearest
@@ -99,6 +107,13 @@ def _forwarded(request: BaseRequest) -> tuple[list[str], str]:
     protocol = _PROTOCOL.search(elements[-1])
     hops = [hop[1] if (hop := _HOP.search(element)) else "" for element in elements]
     return hops, protocol[1].lower() if protocol else ""
+
+
+def _canonical(address: str) -> str:
+    """Return one text for one source, however the proxy writes it: IPv4 as IPv4, though it came on an IPv6 socket."""
+    parsed = ip_address(address)
+    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+    return str(mapped or parsed)
 
 
 def _is_address(text: str) -> bool:

@@ -106,12 +106,12 @@ class AnswerHeads:
     made once a second, by `turn`: call it first.
     """
 
-    __slots__ = ("_not_found", "_second", "found_head")
+    __slots__ = ("_error_lines", "_not_found", "_second", "found_head")
 
     def __init__(self) -> None:
         self._second = -1
         self.found_head = b""
-        self._not_found = b""
+        self._error_lines = self._not_found = b""
 
     def turn(self, second: int) -> None:
         """Answer as of this second from now on."""
@@ -131,6 +131,12 @@ class AnswerHeads:
         body = b'{"responseCode":100,"handle":"%b"}' % name
         return b"%b%d\r\n\r\n%b" % (self._not_found, len(body), body)
 
+    def too_large(self) -> bytes:
+        """Answer that a head is too large; nothing is answered behind that."""
+        line = b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+        length = b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(HEAD_TOO_LARGE)
+        return b"%b%b%b%b" % (line, self._error_lines, length, HEAD_TOO_LARGE)
+
     def _found_unusual(self, name: bytes, etag: bytes, public_json: bytes) -> bytes:
         body = found_body(name.decode("ascii"), public_json)
         vary = b"Vary: Accept-Encoding\r\n" if len(public_json) > GZIP_OCTETS_MIN else b""
@@ -139,7 +145,8 @@ class AnswerHeads:
     def _renew(self, second: int) -> None:
         date = f"Date: {formatdate(second, usegmt=True)}\r\n".encode("ascii")
         self.found_head = b'HTTP/1.1 200 OK\r\n%b%bETag: "' % (_lines(FOUND_HEADERS), date)
-        self._not_found = b"HTTP/1.1 404 Not Found\r\n%b%bContent-Length: " % (_lines(ERROR_HEADERS), date)
+        self._error_lines = _lines(ERROR_HEADERS) + date
+        self._not_found = b"HTTP/1.1 404 Not Found\r\n%bContent-Length: " % self._error_lines
         self._second = second
 
 
@@ -153,6 +160,7 @@ def found_parts(name_octets: int, etag: bytes, public_json: bytes) -> tuple[byte
     return front, b'","values":%b}' % public_json
 
 
+HEAD_TOO_LARGE: Final = error_body(4, None, "The head of the request is too large: send fewer or shorter headers")
 _AROUND_OCTETS: Final = len(found_body("", b"[0]")) - len(b"[0]")
 _NOTHING_OCTETS: Final = len(b"[]")
 

@@ -15,7 +15,17 @@ from resolver.faces import handle_answer as form
 from resolver.faces.desk import Desk, Inquiry, LookupsUnavailable, outcome_of
 from resolver.faces.handle_api.door import Asker, Door
 from resolver.faces.handle_query import BadParameter, Wanted, parameters_in_body, wanted
-from resolver.faces.handle_reply import RETRY_AFTER, ApiRefused, bad_request, body_of, decoded_name, query_of
+from resolver.faces.handle_reply import (
+    NOT_SERVED,
+    RETRY_AFTER,
+    ApiRefused,
+    as_script,
+    bad_request,
+    body_of,
+    decoded_name,
+    invalid_text,
+    query_of,
+)
 from resolver.faces.link_header import link_of
 from resolver.faces.reading_rights import Access
 from resolver.faces.referral_sites import SITE_TYPE, site_values, sites_json
@@ -105,16 +115,14 @@ class Resolution:
         body, etag = answer.body, answer.etag
         if status == 503:  # noqa: PLR2004 - Service Unavailable
             headers.extend([RETRY_AFTER])
-        if status == 401:  # noqa: PLR2004 - Unauthorized
-            headers.extend(await self._door.challenge(request, asker))
+        challenge = await self._door.challenge(request, asker) if status == 401 else []  # noqa: PLR2004 - Unauthorized
+        headers.extend(challenge)
         if asked.pretty:
             body, etag = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2), etag and f"{etag}-pretty"
-        if asker.is_known:
+        if asker.is_known or challenge:
             headers["Cache-Control"] = "private, no-store"
         elif asked.callback and request.method != "POST":
-            headers["Content-Type"] = "application/javascript; charset=UTF-8"
-            headers["X-Content-Type-Options"] = "nosniff"
-            body, etag = b"%b(%b);" % (asked.callback.encode(), body), ""
+            body, etag = as_script(headers, asked.callback, body), ""
         return await reply(request, status, headers.items(), body, etag=etag, compressible=answer.compressible)
 
 
@@ -140,14 +148,13 @@ def resolved(name: str, seen: Visible) -> HandleAnswer:
 def unresolved(name: str, found: Referral | Absent | Gone | Invalid, *, do_not_refer: bool = False) -> HandleAnswer:
     """Return the answer for everything but a record."""
     if isinstance(found, Invalid):
-        message = "Empty handle invalid" if found.code == "empty" else found.message
-        return _error_answer(form.INVALID_HANDLE, name, message)
+        return _error_answer(form.INVALID_HANDLE, name, invalid_text(found))
     if isinstance(found, Gone):
         return _error_answer(form.HANDLE_NOT_FOUND, name, gone_message(found))
     if isinstance(found, Referral) and not do_not_refer:
         return HandleAnswer(form.REFERRAL, form.referral_body(name, sites_json(found.prefix)))
     if isinstance(found, Referral) or found.prefix is None:
-        return _error_answer(form.NOT_RESPONSIBLE, name, "The prefix is not served here")
+        return _error_answer(form.NOT_RESPONSIBLE, name, NOT_SERVED)
     return _error_answer(form.HANDLE_NOT_FOUND, name)
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from identifiers.json_text import decode_json
 from identifiers.values import U4_MAX, ValuesError
-from resolver.faces.request_target import BadTarget, Parameters
+from resolver.faces.request_target import BadTarget, Parameters, Target
 
 SELECTIONS_MAX: Final = 2_048
 _DIGITS: Final = re.compile("[0-9]{1,10}")
@@ -53,6 +53,16 @@ def function_name(text: str) -> str:
     """Return a JSONP function name: what could not stand in a name becomes `_`."""
     name = _NOT_A_NAME_CHARACTER.sub("_", text)
     return "_" + name[1:] if name[:1].isdigit() else name
+
+
+def callback_of(method: str, target: Target) -> str:
+    """Return the function that a request wants its answer handed to (JSONP, 10.2); empty for none."""
+    if method not in ("GET", "HEAD"):
+        return ""
+    try:
+        return function_name(Parameters.of(target.query).first("callback") or "")
+    except BadTarget:
+        return ""
 
 
 def parameters_in_body(content_type: str, body: bytes) -> Parameters:

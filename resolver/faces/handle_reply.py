@@ -5,15 +5,20 @@ from collections.abc import Iterable
 from aiohttp.web import BaseRequest, Response
 from multidict import CIMultiDict
 
+from identifiers.handle import parse_handle
+from identifiers.identifier import Invalid
 from resolver.counting import Outcome
 from resolver.faces import handle_answer as form
 from resolver.faces.body import BodyRefused, read_body
+from resolver.faces.handle_query import callback_of
 from resolver.faces.reply import reply
 from resolver.faces.request_target import BadTarget, Parameters, Target, decode_once
 
 Header = tuple[str, str]
 RETRY_AFTER: Header = ("Retry-After", "1")
+NOT_SERVED = "The prefix is not served here"
 _UNAVAILABLE = 503
+_EXPOSE = "Access-Control-Expose-Headers"
 _SHOWN_MAX = 200
 
 
@@ -47,18 +52,34 @@ def bad_request(message: str, handle: str | None = None, code: int = form.PROTOC
 async def json_reply(
     request: BaseRequest, status: int, body: bytes, headers: Iterable[Header] = (), *, private: bool = False
 ) -> Response:
-    """Answer with JSON that nobody keeps; `private`: made for one user."""
+    """Answer with JSON, or JSONP, that nobody keeps; `private`: made for one user, or with a secret in its headers."""
     more = (RETRY_AFTER,) if status == _UNAVAILABLE else ()
     named = CIMultiDict((*form.ERROR_HEADERS, *more, *headers))
+    if "Allow" in named:
+        named[_EXPOSE] += ", Allow"
     if private:
         named["Cache-Control"] = "private, no-store"
+    elif callback := callback_of(request.method, Target.of(request.raw_path)):
+        body = as_script(named, callback, body)
     return await reply(request, status, named.items(), body)
 
 
-async def refusal(request: BaseRequest, refused: ApiRefused, headers: Iterable[Header] = ()) -> Response:
-    """Answer with the error form."""
+def as_script(headers: CIMultiDict[str], callback: str, body: bytes) -> bytes:
+    """Return a call of a function with JSON, and name it so in the headers (10.2)."""
+    headers["Content-Type"] = "application/javascript; charset=UTF-8"
+    headers["X-Content-Type-Options"] = "nosniff"
+    return b"%b(%b);" % (callback.encode(), body)
+
+
+async def refusal(
+    request: BaseRequest, refused: ApiRefused, challenge: Iterable[Header] = (), *, private: bool = False
+) -> Response:
+    """Answer with the error form. A challenge holds the secret of a session, so nobody keeps that either."""
     body = form.error_body(refused.code, refused.handle, refused.message)
-    return await json_reply(request, refused.status, body, (*refused.headers, *headers))
+    offered = tuple(challenge)
+    return await json_reply(
+        request, refused.status, body, (*refused.headers, *offered), private=private or bool(offered)
+    )
 
 
 def decoded_name(raw: str) -> str:
@@ -67,6 +88,19 @@ def decoded_name(raw: str) -> str:
         return decode_once(raw)
     except BadTarget as error:
         raise bad_request(str(error), code=form.INVALID_HANDLE) from error
+
+
+def checked_name(raw: str) -> str:
+    """Return the name in the raw rest of a path that is to be changed. Raises ApiRefused for what is no name."""
+    name = decoded_name(raw)
+    if isinstance(found := parse_handle(name), Invalid):
+        raise bad_request(invalid_text(found), name, form.INVALID_HANDLE)
+    return name
+
+
+def invalid_text(found: Invalid) -> str:
+    """Return what is wrong with a name, in the words that clients of other servers know."""
+    return "Empty handle invalid" if found.code == "empty" else found.message
 
 
 def query_of(target: Target, handle: str | None = None) -> Parameters:

@@ -16,8 +16,10 @@ from resolver.faces.desk import Desk, Inquiry, LookupsUnavailable, outcome_of
 from resolver.faces.handle_json import resolved
 from resolver.faces.handle_query import BadParameter, Wanted, parameters_in_body
 from resolver.faces.link_header import link_of
+from resolver.faces.methods import KNOWN_METHODS, unknown_method
 from resolver.faces.proxy.aliases import AliasChainTooLong, Followed, followed
 from resolver.faces.proxy.answers import (
+    EXPOSE,
     OPEN,
     VARY,
     chain_too_long,
@@ -33,7 +35,7 @@ from resolver.faces.proxy_name import name_in_link
 from resolver.faces.reading_rights import CredentialRefused, Rights, rights_of
 from resolver.faces.reply import Headers, accepts_only_json, preflight, reply
 from resolver.faces.request_target import BadTarget, Parameters, Target, decode_once
-from resolver.faces.visible_values import visible
+from resolver.faces.visible_values import Visible, visible
 from resolver.lookup import Found
 from resolver.record import path_of
 
@@ -57,21 +59,19 @@ class Redirect:
 
     async def serve(self, request: BaseRequest, target: Target) -> Response:
         """Answer any method on any such path."""
-        if request.method == "OPTIONS":
+        method = request.method
+        if method not in KNOWN_METHODS:
+            return await reply(request, 501, form.ERROR_HEADERS, unknown_method(method))
+        if method == "OPTIONS":
             return preflight(_ALLOW)
-        if request.method not in ALLOWED:
-            page = html.message_page("Method Not Allowed", request.method, "Links are opened with GET.")
-            return await reply(request, 405, (*html.HEADERS, ("Allow", _ALLOW)), page)
-        if target.path == "/" and request.method != "POST":
-            return await reply(request, 200, (*html.HEADERS, _A_DAY), html.query_page())
-        if target.path == "/help.html":
-            return await reply(request, 200, (*html.HEADERS, _A_DAY), html.help_page())
-        if target.path == "/robots.txt":
-            return await reply(request, 200, (("Content-Type", "text/plain; charset=UTF-8"), _A_DAY), _ROBOTS)
-        if target.path == "/favicon.ico":
-            return Response(status=204, headers=dict([_A_DAY]))
-        if not self._options.enabled and target.path != "/":
-            return Response(status=FOUND, headers={"Location": "/api/handles" + _as_sent(target)})
+        if method not in ALLOWED:
+            page = html.message_page("Method Not Allowed", method, "Links are opened with GET.")
+            return await reply(request, 405, (*html.HEADERS, ("Allow", _ALLOW), *OPEN, (EXPOSE, "Allow")), page)
+        posted = method == "POST" and target.path == "/"
+        if not posted and (fixed := await _fixed_page(request, target.path)) is not None:
+            return fixed
+        if not self._options.enabled and not posted:
+            return _instead("/api/handles" + _as_sent(target))
         return await self._open(request, target)
 
     async def _open(self, request: BaseRequest, target: Target) -> Response:
@@ -79,11 +79,17 @@ class Redirect:
         as_json = accepts_only_json(request.headers.get("Accept", ""))
         try:
             parameters = Parameters.of(target.query, "&;")
-            name = name_in_link(decode_once(target.path[1:]) or await _name_in_form(request))
+            written = decode_once(target.path[1:])
+            if not written and request.method == "POST":
+                parameters += await _form(request)
+                written = parameters.first("hdl") or ""
+            name = name_in_link(written)
         except (BadTarget, BadParameter, BodyRefused) as error:
             self._desk.count(inquiry, UNSERVED, "malformed")
             status = error.status if isinstance(error, BodyRefused) else 400
             return await refusal(request, status, form.INVALID_HANDLE, str(error), as_json=as_json)
+        if not self._options.enabled:
+            return _instead(f"/api/handles{path_of(name)}")
         as_json = as_json or parameters.first("action") == "api"
         try:
             return await self._answer(request, inquiry, name, parameters, as_json=as_json)
@@ -144,7 +150,7 @@ class Redirect:
             headers = (("Content-Type", "application/xml; charset=UTF-8"), ("Cache-Control", "no-cache"), VARY, *OPEN)
             return await reply(request, 200, headers, xml)
         way = way_of(end.answer.record, end.name, self._directions(request, inquiry, asked, parameters))
-        life = _PRIVATE if rights is not None else self._life(end.answer, way)
+        life = _PRIVATE if rights is not None else self._life(end.answer, way, seen)
         if shown or not way.location:
             return await values_answer(request, end.name, seen, _with(life, way.headers))
         return await _redirect(request, way, life, status_only="redirectionHeaders" in parameters)
@@ -170,7 +176,10 @@ class Redirect:
             extra_headers=self._options.record_headers,
         )
 
-    def _life(self, found: Found, way: Way) -> Headers:
+    def _life(self, found: Found, way: Way, seen: Visible) -> Headers:
+        """Say for how long the answer may be kept; that there is nothing yet, not at all."""
+        if seen.code == form.VALUES_NOT_FOUND:
+            return (("Cache-Control", "no-cache"),)
         now_s = int(self._desk.clock())
         max_age_s = way.max_age_s(found.record, now_s)
         return (("Cache-Control", f"max-age={max_age_s}"), ("Expires", formatdate(now_s + max_age_s, usegmt=True)))
@@ -190,16 +199,38 @@ def _with(life: Headers, brought: Headers) -> Headers:
     for name, text in brought:
         if name.lower() == "link":
             headers.add(name, text)
-        else:
-            headers[name] = text
+            continue
+        if name.lower() == "cache-control":
+            headers.popall("Expires", None)
+        elif name.lower().startswith("x-"):
+            headers.add(EXPOSE, name)
+        headers[name] = text
     return tuple(headers.items())
 
 
-async def _name_in_form(request: BaseRequest) -> str:
-    """Return the name in the query page's form, which posts it to `/`. Raises BadParameter and BodyRefused."""
-    if request.method != "POST":
-        return ""
-    return parameters_in_body(request.headers.get("Content-Type", ""), await read_body(request)).first("hdl") or ""
+async def _fixed_page(request: BaseRequest, path: str) -> Response | None:
+    """Return what is at a path that never names an identifier; None for others."""
+    if path == "/":
+        return await reply(request, 200, (*html.HEADERS, _A_DAY), html.query_page())
+    if path == "/help.html":
+        return await reply(request, 200, (*html.HEADERS, _A_DAY), html.help_page())
+    if path == "/robots.txt":
+        return await reply(request, 200, (("Content-Type", "text/plain; charset=UTF-8"), _A_DAY), _ROBOTS)
+    if path == "/favicon.ico":
+        return Response(status=204, headers=dict([_A_DAY]))
+    if path.startswith("/static/"):
+        return await reply(request, 404, (*html.HEADERS, *OPEN), html.message_page("Not Found", path, "No such file."))
+    return None
+
+
+def _instead(path: str) -> Response:
+    """Lead to the JSON of what a link names, where links are switched off."""
+    return Response(status=FOUND, headers=dict((("Location", path), *OPEN)))
+
+
+async def _form(request: BaseRequest) -> Parameters:
+    """Return what the query page's form posts to `/`. Raises BadParameter and BodyRefused."""
+    return parameters_in_body(request.headers.get("Content-Type", ""), await read_body(request))
 
 
 def _selection(parameters: Parameters) -> Wanted:

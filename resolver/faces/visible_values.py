@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Protocol
 
 from identifiers.changes import PrefixState
+from identifiers.entity_tags import entity_tag
 from identifiers.selection import is_private, publicly_readable, select
 from identifiers.value_json import values_to_json
 from identifiers.values import Value
@@ -85,7 +85,7 @@ def _public_part(record: Record, wanted: Wanted) -> Visible:
 
 def _showing(values: tuple[Value, ...]) -> Visible:
     values_json = values_to_json(values, exact=False)
-    return Visible(_code(values_json), values_json, blake2b(values_json, digest_size=8).hexdigest())
+    return Visible(_code(values_json), values_json, entity_tag(values_json))
 
 
 def _code(values_json: bytes) -> int:

@@ -11,38 +11,51 @@ from identifiers.handle_wire.answers import Failure, SiteInfo
 from identifiers.handle_wire.codes import MESSAGE_OCTETS_MAX, NOT_OVER_UDP, Op, ResponseCode
 from identifiers.handle_wire.envelope import ENVELOPE_OCTETS, Envelope, check_envelope
 from identifiers.handle_wire.header import HEADER_OCTETS, Header, parse_header
-from identifiers.handle_wire.message import check_request, parse_message
+from identifiers.handle_wire.message import Message, check_request, parse_message
 from identifiers.handle_wire.replies import replying_to_fragment
 from identifiers.handle_wire.requests import decode_request
 from identifiers.octets import WireError
 from resolver.handle.answering import Authentication
 from resolver.handle.exchange import Answer, Answers, Peer, Refused, Request, error
-from resolver.handle.limits import UDP_ANSWER_OCTETS_MAX
+from resolver.handle.limits import HandleLimits
 from resolver.handle.resolve import Resolution
 from resolver.handle.writing import Writing
 
 log = logging.getLogger(__name__)
 
+_NOT_HERE: Final = "Administration is not served here: use TLS, or TCP"
 _DECRYPTION_FAILED: Final = "The message cannot be decrypted"
 
 
 class Reply:
-    """The octets of one answer message; `close` says that the connection ends after it."""
+    """The octets of one answer message; `close` says that the connection ends after it.
 
-    __slots__ = ("close", "octets")
+    `op` is the operation that is answered, as far as it matters to a transport: also of an answer that is encrypted.
+    """
 
-    def __init__(self, octets: bytes, *, close: bool = False) -> None:
+    __slots__ = ("close", "octets", "op")
+
+    def __init__(self, octets: bytes, *, close: bool = False, op: int = 0) -> None:
         self.octets = octets
         self.close = close
+        self.op = op
 
 
 class Dispatch:
     """Answers messages of every transport. `site` is the data of our HS_SITE."""
 
-    def __init__(self, resolution: Resolution, writing: Writing, authentication: Authentication, site: bytes) -> None:
+    def __init__(
+        self,
+        resolution: Resolution,
+        writing: Writing,
+        authentication: Authentication,
+        site: bytes,
+        limits: HandleLimits | None = None,
+    ) -> None:
         self._resolution = resolution
         self._writing = writing
         self._authentication = authentication
+        self._udp_octets = (limits or HandleLimits()).udp_answer_octets
         self._site_info = Answer(ResponseCode.SUCCESS, SiteInfo(site))
 
     def at_once(self, peer: Peer, envelope: Envelope, part: bytes, started: float) -> Reply | None:
@@ -108,12 +121,12 @@ class Dispatch:
         request = Request(Peer("udp", ""), message, envelope.answer_version)
         return self._writing.in_the_clear(request, answer)
 
-    def _fitting(self, request: Request, octets: bytes) -> bytes:
-        """Return an answer, or, in place of one that is too long for its transport, an error."""
-        longest = UDP_ANSWER_OCTETS_MAX if request.peer.transport == "udp" else MESSAGE_OCTETS_MAX
+    def _fitting(self, request: Request, octets: bytes, original: Message | None = None) -> bytes:
+        """Return an answer; in place of one that is too long for its transport an error. `original`: see Answer."""
+        longest = self._udp_octets if request.peer.transport == "udp" else MESSAGE_OCTETS_MAX
         if len(octets) <= ENVELOPE_OCTETS + longest:
             return octets
-        return self._writing.in_the_clear(request, Answer(ResponseCode.ERROR, Failure(), certified=False))
+        return self._writing.in_the_clear(request, error(ResponseCode.ERROR, "", original))
 
     def refuse(self, envelope: Envelope, refused: WireError, part: bytes = b"") -> Reply:
         """Return the answer to what cannot be decoded, with as much of the request as was read."""
@@ -134,6 +147,8 @@ class Dispatch:
         request = Request(peer, message, envelope.answer_version, started)
         if peer.transport == "udp" and request.op in NOT_OVER_UDP:
             return Reply(self.use_tcp(envelope, part))
+        if request.op in NOT_OVER_UDP and not peer.administers:
+            return Reply(self._writing.in_the_clear(request, error(ResponseCode.ERROR, _NOT_HERE)))
         return request
 
     def _answer_at_once(self, request: Request) -> Answer | None:
@@ -177,10 +192,11 @@ class Dispatch:
     async def _sealed(self, request: Request, answer: Answer) -> Reply:
         try:
             octets = await self._writing.sealed(request, answer)
-            return Reply(self._fitting(request, octets), close=answer.close)
+            op = request.op if answer.original is None else answer.original.header.op
+            return Reply(self._fitting(request, octets, answer.original), close=answer.close, op=op)
         except Exception:
             log.exception("an answer to operation %d could not be sealed", request.op)
-            instead = Answer(ResponseCode.ERROR, Failure(), certified=False)
+            instead = error(ResponseCode.ERROR, "", answer.original)
             return Reply(self._writing.in_the_clear(request, instead), close=True)
 
 

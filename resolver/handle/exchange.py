@@ -20,16 +20,24 @@ Transport = Literal["tcp", "udp", "http"]
 Face = Literal["handle_tcp", "handle_udp", "handle_http"]
 
 
+def _always() -> bool:
+    return True
+
+
 @dataclass(slots=True, eq=False)
 class Peer:
     """Who sent a request: one TCP connection until it closes, or the sender of one datagram.
 
     `bound` is for what belongs to the pair of connection and session id (logins, keys of mode 3; handle wire 20.3).
+    `signs` takes one signed answer for this peer; False: it has had enough of them, and is sent to TCP.
+    `administers`: whether administration is served where the request came in.
     """
 
     transport: Transport
     address: str
     bound: dict[int, Any] = field(default_factory=dict)
+    signs: Callable[[], bool] = field(default=_always, repr=False)
+    administers: bool = True
 
     @property
     def face(self) -> Face:

@@ -68,6 +68,10 @@ class Counted:
             return self.found(tallies, seen.under)
         return tallies.source(seen.under.prefix, self._address, self._face, "absent")
 
+    def unsaid(self, tallies: Tallies, seen: Seen) -> Source:
+        """Return where to count what was found and not said: whoever asked was sent to TCP, or had had enough."""
+        return tallies.source(seen.under.prefix, self._address, self._face, "denied")
+
 
 class Lane:
     """Reads the replica for one turn at a time: `begin`, any number of `answer` and `see`, `end`.

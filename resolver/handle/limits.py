@@ -4,9 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-UDP_ANSWER_OCTETS_MAX: Final = 4_096
-"""Longest message part answered over UDP; longer ones are for TCP (handle wire 19.3)."""
-UDP_REQUEST_OCTETS_MAX: Final = 16_384
+from identifiers.handle_wire.udp import ReassemblyLimits
+
 UDP_TASKS_MAX: Final = 1_024
 """Datagrams answered at a time that need more than the replica: proofs, signatures."""
 CLOSING_S: Final = 2.0
@@ -17,7 +16,11 @@ OCTETS_PER_S_MIN: Final = 1_024
 
 @dataclass(frozen=True, slots=True)
 class HandleLimits:
-    """Octets, seconds and counts, of each worker; none unlimited."""
+    """Octets, seconds and counts, of each worker; none unlimited.
+
+    `udp_answer_octets`: longest message part answered over UDP; longer ones are for TCP (handle wire 19.3).
+    `reassembly`: of requests in several datagrams.
+    """
 
     connections: int = 4_096
     per_address: int = 256
@@ -30,6 +33,8 @@ class HandleLimits:
     octets_per_source: int = 262_144
     signed_per_source: int = 20
     signed_in_all: int = 200
+    udp_answer_octets: int = 4_096
+    reassembly: ReassemblyLimits = field(default_factory=ReassemblyLimits)
 
 
 @dataclass(frozen=True, slots=True)

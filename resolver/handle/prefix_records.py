@@ -1,10 +1,14 @@
 """What is known of a prefix as an object: its record, where it is served, and whose names are not served here.
 
 A prefix record that nobody stored is made up: of this node's site for prefixes hosted here, of the enterprise's own
-sites for those routed to it (handle wire 16.2, steps 3 and 4).
+sites for those routed to it (handle wire 16.2, steps 3 and 4). Clients that ask a stored record for the service of its
+prefix are told the same, where the record says nothing of it (20.4).
 """
 
+from itertools import count
 from typing import Final
+
+import msgspec
 
 from identifiers.changes import PrefixState
 from identifiers.handle import fold
@@ -17,6 +21,7 @@ from resolver.replica_reader import ReplicaReader
 
 SITE_TYPE: Final = "HS_SITE"
 _SITE_OCTETS: Final = SITE_TYPE.encode()
+_SERVICE_TYPES: Final = (b"HS_SITE", b"HS_SERV", b"HS_NA_DELEGATE")
 
 
 class PrefixRecords:
@@ -48,6 +53,22 @@ class PrefixRecords:
         if state.hosting == "here":
             return self._own
         return sites_of(state) if state.sites else None
+
+    def sites_unsaid(self, state: PrefixState | None, record: Record) -> tuple[WireValue, ...]:
+        """Return the sites of a prefix whose stored record tells of none, at indexes that are free in it.
+
+        They answer clients that ask a prefix for its service; without them such a client finds no way to its names.
+        """
+        made_up = None if state is None else self.made_up(state)
+        values = [] if made_up is None else cut(record.counted_wire)
+        if made_up is None or any(value.type.startswith(_SERVICE_TYPES) for value in values):
+            return ()
+        taken = {value.index for value in values}
+        free = (index for index in count(1) if index not in taken)
+        return tuple(
+            msgspec.structs.replace(site, index=index, octets=index.to_bytes(4, "big") + site.octets[4:])
+            for site, index in zip(cut(made_up), free, strict=False)
+        )
 
     def stored(self, reader: ReplicaReader, prefix: str) -> Record | None:
         """Return the stored record of a prefix, wherever it is served. Raises RecordDamaged, having reported it."""

@@ -8,12 +8,13 @@ than the rest of its way to the journal.
 import asyncio
 import itertools
 import logging
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, cast
 
 import msgspec
 
-from identifiers.handle_requests import Face, HandleAnswer, HandleRequest, Operation
+from identifiers.handle_requests import Face, Group, HandleAnswer, HandleRequest, Operation
 from identifiers.values import Reference
 
 OPEN_MAX: Final = 512
@@ -27,6 +28,9 @@ _BUSY: Final = 3
 _READ_ONLY: Final = 7
 _LENGTH_OCTETS: Final = 4
 
+GroupsFor = Callable[[Reference, Operation], Awaitable[tuple[Group, ...]]]
+"""Returns the groups elsewhere that decide whether a user may do something."""
+
 log = logging.getLogger(__name__)
 
 
@@ -38,6 +42,11 @@ class RegistryCalls:
         self._connection: _Connection | None = None
         self._connecting: asyncio.Task[_Connection] | None = None
         self._numbers = itertools.count(1)
+        self._groups: GroupsFor | None = None
+
+    def hand_over(self, groups: "GroupsFor") -> None:
+        """Send with each operation of a user the groups elsewhere that decide about it."""
+        self._groups = groups
 
     async def execute(
         self, operation: Operation, *, user: Reference | None, face: Face, address: str = "unknown"
@@ -56,7 +65,8 @@ class RegistryCalls:
             return HandleAnswer(number, _BUSY, "Too many operations wait for the registry")
         try:
             async with asyncio.timeout(ANSWER_S):
-                return await connection.ask(HandleRequest(number, operation, face, user, address))
+                groups = () if self._groups is None or user is None else await self._groups(user, operation)
+                return await connection.ask(HandleRequest(number, operation, face, user, address, groups))
         except (ConnectionError, TimeoutError):
             return HandleAnswer(number, _ERROR, "The registry ended before it answered; read the record")
         finally:

@@ -3,6 +3,7 @@
 Hidden values, with neither read bit, are in no answer, whoever asks. Private ones need a user who may read them.
 """
 
+from operator import attrgetter
 from time import perf_counter
 from typing import Final, NamedTuple
 
@@ -30,11 +31,15 @@ _EMPTY_REFERRAL: Final = bytes(4)
 
 
 class Served(NamedTuple):
-    """A record's counted values, the prefix it is counted under, and the record itself unless it was made up."""
+    """A record's counted values, the prefix it is counted under, and whether some of them are not public.
+
+    `unsaid` are the sites of a prefix whose record does not tell them: for those who ask for that type.
+    """
 
     prefix: str
     counted_wire: bytes
     restricted: bool = False
+    unsaid: tuple[WireValue, ...] = ()
 
 
 class _Private(NamedTuple):
@@ -105,6 +110,9 @@ class Resolution:
             self._count(request, served.prefix, "found")
             return Answer(ResponseCode.SUCCESS, Prepared(name + served.counted_wire))
         selected = select(cut(served.counted_wire), selection)
+        if served.unsaid and selection.types:
+            selected += select(served.unsaid, Selection(types=selection.types))
+            selected.sort(key=attrgetter("index"))
         if any(value.is_private for value in selected):
             found = _Private(name, served, selected)
             unknown = request.has(codes.PUBLIC_ONLY) and not request.session_id
@@ -143,7 +151,7 @@ class Resolution:
             case Invalid(message=message):
                 return self._say(request, UNSERVED, "malformed", ResponseCode.INVALID_HANDLE, message)
             case Gone():
-                return self._say(request, counted_under, "gone", ResponseCode.HANDLE_NOT_FOUND, gone_message(found))
+                return self._say(request, counted_under, "gone", _code_of(found), gone_message(found))
             case Referral(prefix=state):
                 return self._refer(request, counted_under, sites_of(state))
             case Absent(prefix=None):
@@ -156,11 +164,12 @@ class Resolution:
         """Find the record of a prefix (handle wire 16.2, steps 2 and 3)."""
         state = self._prefixes.state(reader, prefix)
         if state is not None and not state.resolves:
-            text = gone_message(Gone(state, None))
-            return self._say(request, state.prefix, "gone", ResponseCode.HANDLE_NOT_FOUND, text)
+            gone = Gone(state, None)
+            return self._say(request, state.prefix, "gone", _code_of(gone), gone_message(gone))
         record = self._prefixes.stored(reader, prefix)
         if record is not None:
-            return _served(state.prefix if state else UNSERVED, record)
+            unsaid = self._prefixes.sites_unsaid(state, record)
+            return Served(state.prefix if state else UNSERVED, record.counted_wire, record.restricted, unsaid)
         found = self._desk.find(name)
         if isinstance(found, Invalid):
             return self._say(request, UNSERVED, "malformed", ResponseCode.INVALID_HANDLE, found.message)
@@ -186,9 +195,19 @@ class Resolution:
         return error(rc, text)
 
     def _count(self, request: Request, prefix: str, outcome: Outcome) -> None:
+        """Count a lookup; the node's own probes, which ask for a type that nobody else knows, are nobody's."""
+        mark = self._desk.proxies.probe_mark
+        if mark and mark in request.message.body:
+            return
         us, ended = int((perf_counter() - request.started) * 1e6), self._desk.clock()
         peer = request.peer
         self._desk.tallies.record(prefix, peer.address, outcome, peer.face, int(ended - us / 1e6), us, int(ended))
+
+
+def _code_of(gone: Gone) -> int:
+    """Return the code for what is no more; a prefix that was unhomed may be served elsewhere (handle wire 18.2)."""
+    is_unhomed = gone.record is None and gone.prefix.state == "suspended"
+    return ResponseCode.SERVER_NOT_RESPONSIBLE if is_unhomed else ResponseCode.HANDLE_NOT_FOUND
 
 
 def _served(prefix: str, record: Record) -> Served:

@@ -3,6 +3,8 @@
 import asyncio
 import socket
 from collections import Counter
+from collections.abc import Callable
+from time import monotonic
 from typing import Final
 
 from resolver.faces.desk import Desk
@@ -27,7 +29,13 @@ BIND_TRIES: Final = 20
 class HandleServer:
     """Make it, `listen`, then `start`; `tick` it once a second; `drain` it at the end. For one event loop."""
 
-    def __init__(self, settings: HandleSettings, desk: Desk, authentication: Authentication | None = None) -> None:
+    def __init__(
+        self,
+        settings: HandleSettings,
+        desk: Desk,
+        authentication: Authentication | None = None,
+        ticks: Callable[[], float] = monotonic,
+    ) -> None:
         """Read the key. Raises ServerKeyUnusable."""
         authentication = authentication or NoAuthentication()
         key = None if settings.key_file is None else read_server_key(settings.key_file)
@@ -36,9 +44,11 @@ class HandleServer:
         self._desk = desk
         self._writing = Writing(settings.site, key, authentication, desk.clock)
         self.resolution = Resolution(desk, settings.site, authentication)
-        self.dispatch = Dispatch(self.resolution, self._writing, authentication, settings.site)
+        self.dispatch = Dispatch(self.resolution, self._writing, authentication, settings.site, settings.limits)
         self.connections = Connections(settings.limits, loop.time)
-        self._tcp = TcpFace(desk, self.dispatch, self._writing, self.connections, authentication.left, desk.clock)
+        self._tcp = TcpFace(
+            desk, self.dispatch, self._writing, self.connections, authentication.left, desk.clock, ticks
+        )
         self._udp: UdpFace | None = None
         self._listener: socket.socket | None = None
         self._server: asyncio.Server | None = None

@@ -20,7 +20,7 @@ def own_site(
     public_key: bytes = b"",
     http: tuple[int, int] | None = None,
 ) -> bytes:
-    """Return the data of HS_SITE: one server at the first address, the others as attributes.
+    """Return the data of HS_SITE: one server at the first address, the others as attributes that name this server.
 
     `http` is the protocol (HTTP or HTTPS) and the port of the HTTP interface. `public_key` is in its binary form.
     """
@@ -28,7 +28,7 @@ def own_site(
     if http is not None:
         interfaces.append(Interface(ADMINISTRATION | QUERY, *http))
     attributes = [("desc", description)] if description else []
-    attributes += [(f"alt_addr.{number}", str(other)) for number, other in enumerate(addresses[1:], 1)]
+    attributes += [(f"alt_addr.{SERVER_ID}", str(other)) for other in addresses[1:]]
     server = Server(SERVER_ID, _octets(addresses[0]), public_key, tuple(interfaces))
     return encode_site(Site(serial, PRIMARY, (server,), tuple(attributes)))
 

@@ -30,18 +30,17 @@ TURN_OCTETS_MAX: Final = 8_192
 """Longer input is not kept for the end of the turn, so that waiting input stays small whatever peers send."""
 LOGIN_ANSWER_S: Final = 9.0
 """Clients wait ten seconds for the answers of their login, and take a later one for that of the next request (20.4)."""
-_LOGIN: Final = int(Op.LOGIN).to_bytes(4, "big")
-_OP = slice(20, 24)
 
 log = logging.getLogger(__name__)
 
 
 class _Waiting(NamedTuple):
-    """A message in hand."""
+    """A message in hand. `started` is for its time, `came` for how long its answer is of use; see TcpFace.ticks."""
 
     envelope: Envelope
     part: bytes
     started: float
+    came: float
 
 
 class TcpConnection(asyncio.Protocol):
@@ -142,7 +141,7 @@ class TcpConnection(asyncio.Protocol):
 
     def _take_events(self) -> None:
         limit = self._face.connections.limits.pipeline
-        if len(self._queue) >= limit:
+        if self._finished or len(self._queue) >= limit:
             return
         for event in self._framer.events():
             self.watch.touched = True
@@ -163,7 +162,7 @@ class TcpConnection(asyncio.Protocol):
         reply = None
         if not self._queue:
             reply = self._face.dispatch.at_once(self._peer, envelope, part, started)
-        self._answer_or_queue(reply or _Waiting(envelope, part, started))
+        self._answer_or_queue(reply or _Waiting(envelope, part, started, self._face.ticks()))
 
     def _answer_or_queue(self, item: "_Waiting | Reply") -> None:
         if self._queue or isinstance(item, _Waiting):
@@ -180,8 +179,8 @@ class TcpConnection(asyncio.Protocol):
                     self._write(item)
                 else:
                     await self._answer_in_turn(item)
+                self._queue.popleft()  # it is answered: whatever happens while the peer does not read, not again
                 await self._until_writable()
-                self._queue.popleft()
                 if not self._blocked:
                     self._take_events()
         finally:
@@ -198,11 +197,17 @@ class TcpConnection(asyncio.Protocol):
 
     async def _answer(self, item: _Waiting) -> None:
         async for reply in self._face.dispatch.later(self._peer, item.envelope, item.part, item.started):
-            if reply.octets[_OP] == _LOGIN and perf_counter() - item.started > LOGIN_ANSWER_S:
-                self.abort()
+            await self._until_writable()
+            if reply.op == Op.LOGIN and self._face.ticks() - item.came > LOGIN_ANSWER_S:
+                self._end_unanswered()
                 return
             self._write(reply)
-            await self._until_writable()
+
+    def _end_unanswered(self) -> None:
+        """Close with what is in hand unanswered: its answers would be taken for others. Those before are sent."""
+        while len(self._queue) > 1:  # the first is the one being worked on
+            self._queue.pop()
+        self._finish()
 
     async def _until_writable(self) -> None:
         while self._blocked and not self.closed.done():
@@ -243,7 +248,11 @@ class TcpConnection(asyncio.Protocol):
         if self._peer_ended or not self._transport.can_write_eof():
             self._transport.close()
             return
-        self._transport.write_eof()
+        try:
+            self._transport.write_eof()
+        except OSError:  # the peer is gone: it took what it wanted, and reset the connection
+            self._transport.abort()
+            return
         self._transport.resume_reading()
         self._closing = asyncio.get_running_loop().call_later(CLOSING_S, self._transport.close)
 

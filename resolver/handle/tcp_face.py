@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from time import perf_counter, time
+from time import monotonic, perf_counter, time
 from typing import TYPE_CHECKING
 
 from resolver.faces.desk import Desk
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class TcpFace:
-    """What all connections of one worker share."""
+    """What all connections of one worker share. `clock`: seconds since 1970; `ticks`: of a clock never set."""
 
     def __init__(
         self,
@@ -31,6 +31,7 @@ class TcpFace:
         connections: Connections,
         left: Callable[[Peer], None],
         clock: Callable[[], float] = time,
+        ticks: Callable[[], float] = monotonic,
     ) -> None:
         self.lane = Lane(desk, writing.site, keeps=True)
         self.dispatch = dispatch
@@ -38,6 +39,7 @@ class TcpFace:
         self.connections = connections
         self.left = left
         self.clock = clock
+        self.ticks = ticks
         self.open: set[TcpConnection] = set()
         self.draining = False
         self._waiting: list[tuple[TcpConnection, bytes]] = []

@@ -11,18 +11,17 @@ from collections.abc import Callable
 from time import perf_counter, time
 from typing import Final
 
-from identifiers.handle_wire.codes import CERTIFY
 from identifiers.handle_wire.envelope import ENVELOPE_OCTETS, Envelope
 from identifiers.handle_wire.quick import Quick, quick_resolution
 from identifiers.handle_wire.tcp import Framed
-from identifiers.handle_wire.udp import DATAGRAM_OCTETS_MAX, Reassembler, ReassemblyLimits, packets
+from identifiers.handle_wire.udp import DATAGRAM_OCTETS_MAX, Reassembler, packets
 from identifiers.octets import WireError
 from resolver.faces.desk import Desk
 from resolver.handle.datagrams import Address, Batches, Name, batches_of
 from resolver.handle.dispatch import Dispatch
 from resolver.handle.exchange import Peer
 from resolver.handle.lane import Lane, Seen
-from resolver.handle.limits import UDP_ANSWER_OCTETS_MAX, UDP_REQUEST_OCTETS_MAX, UDP_TASKS_MAX, HandleLimits
+from resolver.handle.limits import UDP_TASKS_MAX, HandleLimits
 from resolver.handle.sources import SENDERS_MAX, Sender, Sources
 from resolver.handle.writing import Writing
 
@@ -30,8 +29,6 @@ SYSTEM_PORTS: Final = 1_024
 """Datagrams from ports below belong to other services, and answering them could go on for ever."""
 SUCCESS: Final = 1
 USE_TCP: Final = 2
-_FLAGS_AT: Final = 8
-_CERTIFY_OCTET: Final = CERTIFY >> 24
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +51,8 @@ class UdpFace:
         self._tallies = desk.tallies
         self._clock = clock
         self.sources = Sources(limits)
-        self._reassembler = Reassembler(ReassemblyLimits(message_octets=UDP_REQUEST_OCTETS_MAX))
+        self._longest = ENVELOPE_OCTETS + limits.udp_answer_octets
+        self._reassembler = Reassembler(limits.reassembly)
         self._batches: Batches = batches_of(bound)
         self._known: dict[Name, Sender] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -144,20 +142,22 @@ class UdpFace:
             return sender
         self._lane.learn(data, quick)
         started = perf_counter()
-        self._answer(quick, seen, address, sender, now, now_s)
-        us = int((perf_counter() - started) * 1e6)
-        self._tallies.count(sender.counted.seen(self._tallies, seen), now_s, us)
+        is_said = self._answer(quick, seen, address, sender, now, now_s)
+        us, counted = int((perf_counter() - started) * 1e6), sender.counted
+        source = counted.seen(self._tallies, seen) if is_said else counted.unsaid(self._tallies, seen)
+        self._tallies.count(source, now_s, us)
         return sender
 
-    def _answer(self, quick: Quick, seen: Seen, address: Address, sender: Sender, now: float, now_s: int) -> None:
-        """Answer a plain resolution, or say that TCP is the way."""
+    def _answer(self, quick: Quick, seen: Seen, address: Address, sender: Sender, now: float, now_s: int) -> bool:
+        """Answer a plain resolution; False where that TCP is the way, or nothing, is all that is said."""
         writer = self._lane.writer
         found = seen.rc == SUCCESS
         octets = writer.found(quick, seen.values, now_s) if found else writer.failed(quick, seen.rc, now_s)
-        if len(octets) > ENVELOPE_OCTETS + UDP_ANSWER_OCTETS_MAX or not sender.bucket.allows(len(octets), now):
+        if len(octets) > self._longest or not sender.bucket.allows(len(octets), now):
             self._send_to_tcp(writer.failed(quick, USE_TCP, now_s), address, sender, now)
-        else:
-            self._send(octets, address)
+            return False
+        self._send(octets, address)
+        return True
 
     def _send(self, octets: bytes, address: Address) -> None:
         """Send a message in as many packets as it takes."""
@@ -193,10 +193,7 @@ class UdpFace:
 
     def _answer_slowly(self, framed: Framed, address: Address, sender: Sender, now: float) -> None:
         envelope, part = framed
-        if self._wants_signature(envelope, part) and not self.sources.allows_signature(sender, now):
-            self._send_to_tcp(self._dispatch.use_tcp(envelope, part), address, sender, now)
-            return
-        peer = Peer("udp", address[0])
+        peer = Peer("udp", address[0], signs=lambda: self._signs(sender))
         reply = self._dispatch.at_once(peer, envelope, part, now)
         if reply is not None:
             self._send_within(reply.octets, address, sender, now, envelope, part)
@@ -233,5 +230,9 @@ class UdpFace:
         else:
             self._send_to_tcp(self._dispatch.use_tcp(envelope, part), address, sender, now)
 
-    def _wants_signature(self, envelope: Envelope, part: bytes) -> bool:
-        return not envelope.is_encrypted and len(part) > _FLAGS_AT and bool(part[_FLAGS_AT] & _CERTIFY_OCTET)
+    def _signs(self, sender: Sender) -> bool:
+        """Take a signature for a sender. Asked where an answer is signed: that to a proof is, if the challenge was."""
+        if self.sources.allows_signature(sender, perf_counter()):
+            return True
+        self.ends["to_tcp"] += 1
+        return False

@@ -6,10 +6,11 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from identifiers.values import ADMIN_READ, PUBLIC_READ
+from identifiers.values import ADMIN_READ, PUBLIC_READ, SECRET_TYPE
 
 _HEAD: Final = struct.Struct(">I9xBI")  # index, permissions, octets of the type
 _U4: Final = struct.Struct(">I")
+_SECRET: Final = SECRET_TYPE.encode()
 COUNT_OCTETS: Final = 4
 NOTHING: Final = bytes(COUNT_OCTETS)
 
@@ -25,12 +26,12 @@ class WireValue(msgspec.Struct, frozen=True, gc=False):
     @property
     def is_public(self) -> bool:
         """Whether anyone may read it."""
-        return bool(self.permissions & PUBLIC_READ)
+        return bool(self.permissions & PUBLIC_READ) and self.type != _SECRET
 
     @property
     def is_private(self) -> bool:
         """Whether only administrators may read it; values with neither bit are read by nobody."""
-        return self.permissions & (PUBLIC_READ | ADMIN_READ) == ADMIN_READ
+        return bool(self.permissions & (PUBLIC_READ | ADMIN_READ)) and not self.is_public
 
 
 class Selection(NamedTuple):

@@ -7,7 +7,7 @@ from time import time
 from typing import Final
 
 from identifiers.handle_wire import codes
-from identifiers.handle_wire.codes import ResponseCode
+from identifiers.handle_wire.codes import Op, ResponseCode
 from identifiers.handle_wire.credential import NO_CREDENTIAL, Credential
 from identifiers.handle_wire.envelope import encode_envelope
 from identifiers.handle_wire.keys import UsablePrivateKey
@@ -66,8 +66,10 @@ class Writing:
             if credential is None and self._key is None:
                 refused = error(ResponseCode.OPERATION_NOT_SUPPORTED, "Answers are not signed here", answer.original)
                 made = self._unsealed(request, refused, certified=False)
-            elif credential is None and self._key is not None:
+            elif credential is None and self._key is not None and request.peer.signs():
                 credential = await self._signed(made, self._key)
+            elif credential is None:
+                made = self._unsealed(request, error(ResponseCode.ERROR, "", answer.original), certified=False)
         cipher = None
         if _is_for_encryption(request, answer, made):
             cipher = await self._authentication.cipher(request.peer, made.envelope.session_id)
@@ -101,7 +103,7 @@ def _plain(made: Message) -> bytes:
 
 def _is_for_encryption(request: Request, answer: Answer, made: Message) -> bool:
     """Say whether an answer must be encrypted if it belongs to a session."""
-    if not made.envelope.session_id:
+    if not made.envelope.session_id or request.op == Op.SESSION_SETUP:  # whose answer tells how to read the others
         return False
     return bool(made.header.flags & codes.ENCRYPT) or (answer.private and encrypts_private(request.version))
 

@@ -53,13 +53,14 @@ def retry(*, database: Database) -> None:
     """
     now = datetime.now(UTC)
     ask(database, _one(lambda connection, reporter: links.ask_retry(connection, reporter, now)))
-    typer.echo("everything that waits is tried now")
+    typer.echo("ordered: everything that waits is tried within 15 seconds; `idnode sync status` tells the outcome")
 
 
 def resend(table: TableName, scope: Scope, keys: Keys = None, *, database: Database, as_json: AsJson = False) -> None:
     """Send rejected rows of a stream again as they were sent, once what the collector missed is there.
 
-    Exit codes: 0 all are queued; 1 some are not stored any more, or there is no such stream; 4 no database.
+    Exit codes: 0 all are queued; 1 some are not stored any more or never were sent, or there is no such stream; 4 no
+    database.
     """
     found = ask(
         database,
@@ -69,7 +70,7 @@ def resend(table: TableName, scope: Scope, keys: Keys = None, *, database: Datab
     if not resent:
         raise failure(f"there is no stream {table}/{scope}; `idnode sync status` lists them", EXIT_NOT_ALL)
     show(_outcomes(resent), ("key", "outcome"), as_json=as_json)
-    if any(one.not_stored for one in resent):
+    if any(one.not_stored or one.never_sent for one in resent):
         raise typer.Exit(EXIT_NOT_ALL)
 
 
@@ -135,8 +136,10 @@ def _names(tables: Sequence[str] | None) -> list[str]:
 
 
 def _outcomes(resent: Sequence[Resent]) -> list[dict[str, object]]:
-    gone = "not stored any more; correct the data, or ask for a full set"
+    gone = "not stored any more; correct the data, or send a full set: `idnode sync send-full`"
+    unfit = "was never sent, as it is not fit for it; correct the data, and it goes by itself"
     told = [(key, "queued") for one in resent for key in one.queued]
+    told += [(key, unfit) for one in resent for key in one.never_sent]
     told += [(key, gone) for one in resent for key in one.not_stored]
     return [{"key": key, "outcome": outcome} for key, outcome in told]
 

@@ -9,8 +9,8 @@ from typing import Annotated, Final, TypeVar
 import msgspec
 import typer
 
-from registry.errors import RegistryError
-from registry.ids import new_id
+from registry.errors import InvalidFields, RegistryError
+from registry.service import service_notes as notes
 from registry.service.events import enter_abnormal, enter_recovered
 from registry.tables import node_events, operator, service_notes
 from registry.tables.service_notes import Agreement, Contact, Note, NoteKind
@@ -121,8 +121,7 @@ def withdraw(
     Exit codes: 0 it is taken back; 1 there is none with this id; 4 the database cannot be reached.
     """
     now = datetime.now(UTC)
-    if not connected(database, lambda connection: service_notes.withdraw(connection, note_id, now)):
-        raise failure(f"nothing is entered under {note_id}", EXIT_NOT_ALL)
+    _done(database, lambda connection: notes.withdraw(connection, note_id, now))
 
 
 @contact.command("set")
@@ -197,13 +196,7 @@ def signed(
     Exit codes: 0 it is noted; 1 no contact is entered; 2 the date is none; 4 no database.
     """
     day = _date(on)
-
-    async def work(connection: Connection) -> bool:
-        found = await service_notes.contacts(connection)
-        return bool(found) and await service_notes.sign_contact(connection, found[0].version, day)
-
-    if not connected(database, work):
-        raise failure("no emergency contact is entered: idnode sync contact set", EXIT_NOT_ALL)
+    _done(database, lambda connection: notes.sign_contact(connection, day))
 
 
 def agreement(
@@ -217,9 +210,7 @@ def agreement(
     Exit codes: 0 it is entered; 2 the dates are none; 4 the database cannot be reached.
     """
     entered = Agreement(_date(signed_on), _date(expires_on))
-    if entered.expires_on <= entered.signed_on:
-        raise failure("the agreement ends after it was signed", EXIT_USAGE)
-    connected(database, lambda connection: service_notes.put_agreement(connection, entered))
+    _done(database, lambda connection: notes.agree(connection, entered))
 
 
 def _enter(
@@ -227,37 +218,34 @@ def _enter(
 ) -> None:
     started_at, ended_at = _instant(began), _instant(ended)
     assert started_at is not None  # noqa: S101 - the option is required
-    if ended_at is not None and ended_at < started_at:
-        raise failure("it cannot end before it began", EXIT_USAGE)
-    entered = Note(
-        note_id or new_id("not"),
-        kind,
-        started_at,
-        ended_at,
-        _bounded(text) or "",
-        _bounded(remedy),
-        OPERATOR,
-        datetime.now(UTC),
-    )
-    if not entered.description:
+    description = _bounded(text)
+    if description is None:
         raise failure("say in words what it was", EXIT_USAGE)
+    now, done = datetime.now(UTC), _bounded(remedy)
 
-    async def work(connection: Connection) -> bool:
+    async def work(connection: Connection) -> Note:
         if note_id is not None:
-            before = await service_notes.find(connection, note_id)
-            if before is None or before.kind != kind:
-                return False
-        await service_notes.put(connection, entered)
-        return True
+            changed = Note(note_id, kind, started_at, ended_at, description, done, OPERATOR, now)
+            return await notes.change(connection, changed)
+        return await notes.enter(
+            connection,
+            now,
+            kind=kind,
+            started_at=started_at,
+            ended_at=ended_at,
+            description=description,
+            remedy=done,
+            entered_by=OPERATOR,
+        )
 
-    if not connected(dsn, work):
-        raise failure(f"no {kind} is entered under {note_id}", EXIT_NOT_ALL)
-    typer.echo(entered.note_id)
+    typer.echo(_done(dsn, work).note_id)
 
 
 def _done(dsn: str, work: Callable[[Connection], Awaitable[T]]) -> T:
     try:
         return connected(dsn, work)
+    except InvalidFields as error:
+        raise failure(f"{error}", EXIT_USAGE) from error
     except RegistryError as error:
         raise failure(f"{error}", EXIT_NOT_ALL) from error
 

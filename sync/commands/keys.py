@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
-from sync import key_files, signing_keys
+from identifiers import signing_keys
+from identifiers.signing_keys import ALGORITHMS, KeyUnusable, PrivateKey
+from sync import key_files
 from sync.commands.asking import EXIT_USAGE, failure
-from sync.signing_keys import ALGORITHMS, KeyUnusable, PrivateKey
 
 app = typer.Typer(no_args_is_help=True, help="The key that signs requests to the top-level node.")
 

@@ -26,16 +26,25 @@ STREAM_COLUMNS: Final = (
     "failures",
     "halted_reason",
     "last_error",
+    "last_error_at",
+    "next_attempt_at",
 )
 
 
 def status(*, database: Database, limit: Limit = 100, as_json: AsJson = False) -> None:
     """Show each stream: what is acknowledged, what waits, the last error; halted streams come first.
 
+    When the link is down, or its process does not run, standard error says so: no stream moves then.
+
     Exit codes: 0 nothing is halted; 1 a stream is halted; 2 the command is wrong; 4 the database cannot be reached.
     """
     found = ask(database, lambda connection, reporter: _statuses(connection, reporter, limit))
     show([asdict(one) for one in found], STREAM_COLUMNS, as_json=as_json)
+    now = datetime.now(UTC)
+    for one in ask(database, _links):
+        for finding in findings.of_link(one, now):
+            if finding.what in ("process", "link down", "paused"):
+                typer.echo(f"{finding.what} since {cell(finding.since)}: {finding.detail}; {finding.remedy}", err=True)
     if any(one.halted_reason for one in found):
         raise typer.Exit(EXIT_NOT_ALL)
 

@@ -8,8 +8,7 @@ from registry import origin
 from registry.authority import Principal
 from registry.errors import RegistryError
 from registry.origin import Origin
-from registry.service import prefix_states
-from registry.tables import read_only
+from registry.service import prefix_states, takeovers
 from sync.batch import Period
 from sync.context import Context
 from sync.database import Connection
@@ -143,14 +142,13 @@ async def _prefix_decision(context: Context, connection: Connection, directive: 
 async def _takeover_started(context: Context, connection: Connection, directive: Directive) -> Outcome:
     scope = body_of(directive, Takeover).scope
     reason = directive.reason or f"take-over declared for {scope or context.reporter}"
-    await read_only.begin(connection, context.now(), reason=reason, ordered_by=f"{ORDERED_BY}, {directive.id}")
+    await takeovers.begin(connection, context.now(), reason, f"{ORDERED_BY}, {directive.id}")
     return Outcome("done", "the registry takes no changes; look-ups go on")
 
 
 async def _takeover_ended(context: Context, connection: Connection, directive: Directive) -> Outcome:
-    del context
     body_of(directive, Takeover)
-    ended = await read_only.end(connection)
+    ended = await takeovers.end(connection, context.now(), f"{ORDERED_BY}, {directive.id}")
     return Outcome("done", "the registry takes changes again" if ended else "the registry took changes all along")
 
 

@@ -35,7 +35,7 @@ from sync.escrow.packaging import IdnodeFormat, Keys, signature_of
 from sync.escrow.private_tables import NODE, PRIVATE
 from sync.escrow.reading import Base, Reading
 from sync.escrow.settings import EscrowSettings, Sizes
-from sync.escrow.shape import REPORT_TABLES, Counts, EscrowFormat, Head, Kind, Package
+from sync.escrow.shape import REPORT_TABLES, Counts, Entry, EscrowFormat, Head, Kind, Package
 from sync.escrow.told import Memory
 
 CONNECT_TIMEOUT_S: Final = 10.0
@@ -140,7 +140,7 @@ class Depositor:
             reading = Reading(reader, snapshot, Memory(books, prefix), prefix, base, self._settings.default_template)
             form: EscrowFormat = IdnodeFormat(keys, self._sizes)
             counts = Counts()
-            stream = form.build(head, reading.entries(), counts, work)
+            stream = form.build(head, _read_out(reading), counts, work)
             package = await form.package(head, _then_closed(stream, stack), counts, work)
         await asyncio.to_thread(self._check, work, keys)
         return package
@@ -217,6 +217,15 @@ async def _connected(dsn: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Reco
             yield connection
         finally:
             await connection.close()
+    except _DATABASE as error:
+        raise DatabaseFailed(f"the database cannot be read: {error or type(error).__name__}") from error
+
+
+async def _read_out(reading: Reading) -> AsyncIterator[Entry]:
+    """Give the entries; a database that goes away is not to be taken for a disk that is full."""
+    try:
+        async for entry in reading.entries():
+            yield entry
     except _DATABASE as error:
         raise DatabaseFailed(f"the database cannot be read: {error or type(error).__name__}") from error
 

@@ -12,10 +12,10 @@ from typing import Final, Protocol, TypeVar
 
 import asyncssh
 
+from identifiers.signing_keys import KeyUnusable
 from sync.escrow.errors import ConfigurationUnusable, ConnectionFailed, UploadIncomplete
 from sync.escrow.settings import EscrowSettings
 from sync.key_files import read_secret
-from sync.signing_keys import KeyUnusable
 
 T = TypeVar("T")
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from identifiers import sm2
+from identifiers.signing_keys import PEM_CHARACTERS_MAX, KeyUnusable, as_pem
 from sync.escrow.errors import ConfigurationUnusable
 from sync.escrow.packaging import Keys
 from sync.escrow.settings import EscrowSettings
 from sync.key_files import read_secret
-from sync.signing_keys import PEM_CHARACTERS_MAX, KeyUnusable, as_pem
 
 _PEM: Final = re.compile(
     r"-----BEGIN (?:PRIVATE|PUBLIC) KEY-----([A-Za-z0-9+/=\s]+)-----END (?:PRIVATE|PUBLIC) KEY-----"

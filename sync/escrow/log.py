@@ -33,7 +33,7 @@ WHERE deposit_id = $1 AND status = 'SUCCESS'"""
 # A take-over that has ended asks for a FULL deposit, and so does a rejected one that a DIFF would stand upon.
 _FULL_WANTED: Final = """
 SELECT EXISTS (
-    SELECT FROM report_directives WHERE kind = 'takeover_ended' AND finished_at > $2
+    SELECT FROM takeovers WHERE ended_at > $2
 ) OR EXISTS (
     SELECT FROM escrow_record_log WHERE prefix = $1 AND verdict = 'rejected' AND id >= (
         SELECT max(id) FROM escrow_record_log WHERE prefix = $1 AND data_type = 'FULL' AND status = 'SUCCESS')

@@ -3,12 +3,12 @@
 import base64
 import binascii
 import hashlib
-import os
 import re
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,13 +18,15 @@ import msgspec
 
 from identifiers import sm2
 from sync.escrow.errors import CryptographyFailed, PackagingFailed, VerificationFailed
-from sync.escrow.packaging import LENGTH_OCTETS, blocks_of, signature_of
+from sync.escrow.packaging import LENGTH_OCTETS, SIGNATURE_SUFFIX, blocks_of, signature_of
 from sync.escrow.shape import NAMESPACE, Counts, Entry, Forms, Head, Manifest
 from sync.escrow.xml_reading import read_document
 
 SLICES: Final = "slices"
 """The folder of a backup that volumes are kept in."""
 MANIFEST_OCTETS_MAX: Final = 16 * 1024 * 1024
+_ENCRYPTED: Final = 1
+_NAME_THE_KEY: Final = "name the key of who signed it with --signer"
 _SIGNATURE_CHARACTERS_MAX: Final = 200
 _READ_OCTETS: Final = 1_048_576
 _MANIFEST_SUFFIX: Final = ".manifest.json"
@@ -56,12 +58,14 @@ class Deposit:
 def find(paths: Iterable[Path], signer: sm2.PublicKey) -> list[Deposit]:
     """Return the deposits that files, or directories with them, belong to, by name.
 
-    Raises VerificationFailed for a missing manifest and CryptographyFailed for one that `signer` has not signed.
+    Raises VerificationFailed for a missing manifest and a volume that none names, and CryptographyFailed for a manifest
+    that `signer` has not signed.
     """
     manifests: set[Path] = set()
     for path in paths:
         if path.is_dir():
             manifests |= set(path.rglob(f"[0-9]*{_MANIFEST_SUFFIX}"))
+            _check_arrived(path)
         elif (found := _STEM.fullmatch(path.name)) is not None:
             folder = path.parent.parent if path.parent.name == SLICES else path.parent
             manifests.add(folder / Forms(found["stem"]).manifest)
@@ -70,6 +74,17 @@ def find(paths: Iterable[Path], signer: sm2.PublicKey) -> list[Deposit]:
     if not manifests:
         raise VerificationFailed("there is no deposit: name its files, or a directory with them")
     return [_deposit(path, signer) for path in sorted(manifests)]
+
+
+def _check_arrived(directory: Path) -> None:
+    """Raise VerificationFailed for volumes whose manifest, which is handed in last, is not there."""
+    for volume in sorted(directory.rglob("[0-9]*.zip.sm2.*")):
+        found = _STEM.fullmatch(volume.name)
+        folder = volume.parent.parent if volume.parent.name == SLICES else volume.parent
+        if found is not None and not (manifest := folder / Forms(found["stem"]).manifest).exists():
+            raise VerificationFailed(
+                f"{manifest} is missing, its deposit has not arrived whole: fetch it, or take {volume.name} away"
+            )
 
 
 def for_key(deposits: Sequence[Deposit], key: sm2.PrivateKey, signer: sm2.PublicKey) -> list[Deposit]:
@@ -93,39 +108,36 @@ def check_volumes(deposit: Deposit, signer: sm2.PublicKey) -> None:
                     for one in hashes:
                         one.update(block)
         except FileNotFoundError:
-            raise VerificationFailed(f"{path} is missing; the deposit cannot be used without it") from None
+            raise VerificationFailed(f"{path} is missing: fetch it again, the deposit cannot be used without") from None
         except OSError as error:
             raise VerificationFailed(f"{path} cannot be read: {error.strerror}") from None
         if octets != file.bytes:
-            raise VerificationFailed(f"{path} has {octets} octets, its manifest says {file.bytes}")
+            raise VerificationFailed(f"{path} has {octets} octets, its manifest says {file.bytes}: fetch it again")
         sha256, sm3, signed = (one.digest() for one in hashes)
         if (sha256.hex(), sm3.hex()) != (file.sha256, file.sm3):
-            raise VerificationFailed(f"{path} is damaged: its SHA-256 or SM3 is not that of the manifest")
+            raise VerificationFailed(
+                f"{path} is damaged: its SHA-256 or SM3 is not that of the manifest; fetch it again"
+            )
         if not sm2.verify_hash(signed, _signature(path), signer):
-            raise CryptographyFailed(f"{path}: the signature is wrong; it is not of the key given")
+            raise CryptographyFailed(f"{signature_of(path)}: the signature is wrong; {_NAME_THE_KEY}")
 
 
 @contextmanager
 def opened(deposit: Deposit, key: sm2.PrivateKey, work: Path) -> Iterator[tuple[Head, Iterator[list[Entry]]]]:
-    """Lend the head and the entries of a deposit; what is decrypted is in `work` meanwhile.
+    """Lend the head and the entries of a deposit; what is decrypted has no name, and is on the disk of `work`.
 
     Raises CryptographyFailed if the key does not open it, PackagingFailed for damaged content, and at the end of the
     entries VerificationFailed unless there were as many as the manifest says.
     """
-    zipped = work / f"{deposit.manifest.id}.opened.zip"
     try:
-        _decrypt(deposit, key, zipped)
-        with zipfile.ZipFile(zipped) as archive:
-            if archive.namelist() != [f"{deposit.manifest.id}.xml"]:
-                raise PackagingFailed(f"{deposit.manifest.id}: the zip does not hold the one document of a deposit")
-            with archive.open(archive.namelist()[0]) as stream:
+        with _unnamed(work) as zipped:
+            _decrypt(deposit, key, zipped, work)
+            with zipfile.ZipFile(zipped) as archive, archive.open(_document(archive, deposit.manifest)) as stream:
                 head, pages = read_document(stream)
                 _check_head(head, deposit.manifest)
                 yield head, _counted(pages, deposit.manifest)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError) as error:
-        raise PackagingFailed(f"{deposit.manifest.id}: the zip is damaged: {error}") from None
-    finally:
-        zipped.unlink(missing_ok=True)
+        raise PackagingFailed(f"{deposit.manifest.id}: the zip is damaged: {error}; have it made again") from None
 
 
 def _deposit(path: Path, signer: sm2.PublicKey) -> Deposit:
@@ -135,15 +147,20 @@ def _deposit(path: Path, signer: sm2.PublicKey) -> Deposit:
     except OSError as error:
         raise VerificationFailed(f"the manifest {path} cannot be read: {error.strerror}") from None
     if not sm2.verify(content, _signature(path), signer):
-        raise CryptographyFailed(f"{path}: the signature is wrong; it is not of the key given, or the file was changed")
+        raise CryptographyFailed(f"{path}: the signature is wrong; {_NAME_THE_KEY}, or fetch both files again")
     try:
         manifest = msgspec.json.decode(content, type=Manifest)
-    except msgspec.DecodeError as error:
+        datetime.fromisoformat(manifest.watermark)
+    except ValueError as error:  # those of msgspec are some
         raise VerificationFailed(f"{path} is no manifest of a deposit: {error}") from None
     forms = Forms(f"{manifest.id}.own" if manifest.own else manifest.id)
     names = [forms.volume(number) for number in range(1, len(manifest.files) + 1)]
     if manifest.format != NAMESPACE or path.name != forms.manifest or [file.name for file in manifest.files] != names:
         raise VerificationFailed(f"{path} does not name the files of its deposit in this form")
+    for folder in (path.parent, path.parent / SLICES):
+        for other in sorted(folder.glob(f"{forms.stem}.zip.sm2.*")):
+            if other.name.removesuffix(SIGNATURE_SUFFIX) not in names:
+                raise VerificationFailed(f"{other} is in no manifest: it is not of this deposit; take it away")
     return Deposit(manifest, path.parent)
 
 
@@ -153,18 +170,48 @@ def _signature(file: Path) -> bytes:
         with path.open("rb") as opened_file:
             return base64.b64decode(opened_file.read(_SIGNATURE_CHARACTERS_MAX).strip(), validate=True)
     except FileNotFoundError:
-        raise VerificationFailed(f"{path} is missing; the deposit cannot be trusted without it") from None
+        raise VerificationFailed(f"{path} is missing: fetch it again, the deposit cannot be trusted without") from None
     except (OSError, binascii.Error):
-        raise CryptographyFailed(f"{path} is no signature") from None
+        raise CryptographyFailed(f"{path} is no signature: fetch it again") from None
 
 
-def _decrypt(deposit: Deposit, key: sm2.PrivateKey, zipped: Path) -> None:
-    fault = f"{deposit.manifest.id}: the groups of the volumes do not fit together"
+@contextmanager
+def _unnamed(work: Path) -> Iterator[IO[bytes]]:
+    """Lend a file without a name: whatever ends the process, nothing that was decrypted stays behind."""
     try:
-        with (
-            _Joined(deposit.volumes) as joined,
-            os.fdopen(os.open(zipped, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out,
-        ):
+        file = tempfile.TemporaryFile(dir=work)  # noqa: SIM115 - lent below; only its making is guarded
+    except OSError as error:
+        raise PackagingFailed(f"nothing can be written in {work}: {error.strerror}") from None
+    try:
+        yield file
+    finally:
+        with suppress(OSError):  # what did not fit was said already
+            file.close()
+
+
+def _document(archive: zipfile.ZipFile, manifest: Manifest) -> zipfile.ZipInfo:
+    """Return the one member of a deposit's zip; no more is read of it than the signed manifest says."""
+    members = archive.infolist()
+    packed = members[0] if len(members) == 1 else None
+    if (
+        packed is None
+        or packed.filename != f"{manifest.id}.xml"
+        or packed.compress_type not in (zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED)
+        or packed.flag_bits & _ENCRYPTED
+    ):
+        raise PackagingFailed(f"{manifest.id}: the zip does not hold the one document of a deposit; have it made again")
+    if manifest.document_bytes is not None and packed.file_size != manifest.document_bytes:
+        raise PackagingFailed(
+            f"{manifest.id}: the document would have {packed.file_size} octets, its manifest says "
+            f"{manifest.document_bytes}: it is not opened; have it made again"
+        )
+    return packed
+
+
+def _decrypt(deposit: Deposit, key: sm2.PrivateKey, out: IO[bytes], work: Path) -> None:
+    fault = f"{deposit.manifest.id}: the groups of the volumes do not fit together; have it made again"
+    try:
+        with _Joined(deposit.volumes) as joined:
             while length := joined.read(LENGTH_OCTETS):
                 octets = int.from_bytes(length, "big") - sm2.CIPHERTEXT_OVERHEAD_OCTETS
                 head = joined.read(sm2.CIPHERTEXT_OVERHEAD_OCTETS)
@@ -172,10 +219,16 @@ def _decrypt(deposit: Deposit, key: sm2.PrivateKey, zipped: Path) -> None:
                     raise PackagingFailed(fault)
                 for block in sm2.decrypt_long(head, blocks_of(joined, octets), octets, key):  # type: ignore[arg-type] # reads like a file
                     out.write(block)
+        out.flush()
     except sm2.SM2Error:
-        raise CryptographyFailed(f"{deposit.manifest.id}: the private key given does not open this deposit") from None
+        raise CryptographyFailed(
+            f"{deposit.manifest.id}: the private key given does not open this deposit; name "
+            "the one it was made for with --key"
+        ) from None
     except OSError as error:
-        raise PackagingFailed(f"{zipped} cannot be written: {error.strerror}") from None
+        raise PackagingFailed(
+            f"{deposit.manifest.id} cannot be decrypted below {work}: {error.strerror}; make room there"
+        ) from None
 
 
 class _Joined:
@@ -215,10 +268,12 @@ def _check_head(head: Head, manifest: Manifest) -> None:
 
 
 def _counted(pages: Iterator[list[Entry]], manifest: Manifest) -> Iterator[list[Entry]]:
-    counts = Counts()
+    counts, expected = Counts(), sum(manifest.rows.values()) + sum(manifest.deletes.values())
     for page in pages:
         for entry in page:
             counts.add(entry)
+        if counts.total > expected:
+            break
         yield page
     if dict(counts.rows) != manifest.rows or dict(counts.deletes) != manifest.deletes:
         raise VerificationFailed(f"{manifest.id}: the document does not hold as many rows as the manifest says")

@@ -53,12 +53,12 @@ class IdnodeFormat:
         """Make the files in `work`, and the own copy in its folder `own`. Raises PackagingFailed."""
         zipped = work / f"{head.id}.zip"
         try:
-            await _zip(stream, zipped, f"{head.id}.xml")
+            octets = await _zip(stream, zipped, f"{head.id}.xml")
             if self._keys.own_copy:
                 own = work / "own"
                 own.mkdir(exist_ok=True, mode=0o700)
-                await asyncio.to_thread(self._seal, zipped, own, head, counts, own=True)
-            return await asyncio.to_thread(self._seal, zipped, work, head, counts, own=False)
+                await asyncio.to_thread(self._seal, zipped, own, head, counts, octets, own=True)
+            return await asyncio.to_thread(self._seal, zipped, work, head, counts, octets, own=False)
         except OSError as error:
             raise PackagingFailed(
                 f"the deposit cannot be written below {work}: {error.strerror or error}; make room or choose another "
@@ -67,7 +67,9 @@ class IdnodeFormat:
         finally:
             zipped.unlink(missing_ok=True)
 
-    def _seal(self, zipped: Path, directory: Path, head: Head, counts: Counts, *, own: bool) -> Package:
+    def _seal(
+        self, zipped: Path, directory: Path, head: Head, counts: Counts, document_octets: int, *, own: bool
+    ) -> Package:
         forms = Forms(f"{head.id}.own" if own else head.id)
         key = self._keys.own.public if own else self._keys.platform
         volumes = _Volumes(directory, forms, self._sizes.volume, self._keys.own)
@@ -88,6 +90,7 @@ class IdnodeFormat:
             rows=dict(counts.rows),
             deletes=dict(counts.deletes),
             own=own,
+            document_bytes=document_octets,
         )
         content = msgspec.json.encode(manifest)
         path = directory / forms.manifest
@@ -179,19 +182,24 @@ class _Volumes:
         self._octets += len(octets)
 
 
-async def _zip(stream: AsyncIterator[bytes], path: Path, member: str) -> None:
+async def _zip(stream: AsyncIterator[bytes], path: Path, member: str) -> int:
+    """Write the zip, and return the length of what is in it."""
+    written, told = 0, zipfile.ZipInfo(member)
+    told.compress_type = zipfile.ZIP_DEFLATED  # else a member made from its description is only stored
     with (
         _created(path) as file,
-        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as archive,
-        archive.open(zipfile.ZipInfo(member), "w", force_zip64=True) as opened,
+        zipfile.ZipFile(file, "w", allowZip64=True) as archive,
+        archive.open(told, "w", force_zip64=True) as opened,
     ):
         gathered = bytearray()
         async for octets in stream:
             gathered += octets
+            written += len(octets)
             if len(gathered) >= _GATHERED_OCTETS:
                 await asyncio.to_thread(opened.write, bytes(gathered))
                 gathered.clear()
         await asyncio.to_thread(opened.write, bytes(gathered))
+    return written
 
 
 def _signature_file(file: Path, signature: bytes) -> Path:

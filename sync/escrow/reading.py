@@ -18,11 +18,12 @@ from registry.tables.identifiers import Record
 from sync import registered_things
 from sync.batch import Row
 from sync.database import Connection
-from sync.escrow import told
+from sync.escrow import stock, told
 from sync.escrow.changed import Changed, changed
 from sync.escrow.private_reading import PrivateReading
 from sync.escrow.private_tables import NODE
 from sync.escrow.shape import Entry, Kind
+from sync.escrow.stock import NodeRow
 from sync.escrow.told import Memory, Told, digest_of
 from sync.registered_things import OPERATOR, RESOLUTION, Things
 from sync.state_rows import Wanted, data_octets
@@ -43,7 +44,6 @@ _STATE_TABLES: Final = {
 _PREFIXES: Final = """
 SELECT id, prefix FROM prefixes WHERE (prefix = $1 OR starts_with(prefix, $1 || '.')) AND prefix > $2
 ORDER BY prefix LIMIT $3"""
-_RELEASE: Final = "SELECT max(version) FROM schema_migrations WHERE component = 'registry'"
 
 
 class Base(NamedTuple):
@@ -184,9 +184,15 @@ class Reading:
         return known
 
     async def _node(self) -> Entry:
-        cursor, release = self._snapshot.cursor, await self._connection.fetchval(_RELEASE)
-        told_of = {"epoch": self._snapshot.epoch, "xid": cursor.xid, "seq": cursor.seq, "schema": release}
-        return Entry(NODE, "[]", 1, msgspec.json.encode(told_of))
+        cursor = self._snapshot.cursor
+        row = NodeRow(
+            epoch=self._snapshot.epoch,
+            xid=cursor.xid,
+            seq=cursor.seq,
+            schema=await stock.release(self._connection),
+            stock=await stock.take(self._connection, with_digests=self._base is None),
+        )
+        return Entry(NODE, "[]", 1, msgspec.json.encode(row))
 
 
 def _upserted(row: Row) -> Entry:

@@ -1,5 +1,7 @@
 """Rebuilding an empty registry from deposits, all of it in one transaction (docking contract 7.4).
 
+What was loaded is compared with what each deposit says the registry held; a difference ends it.
+
 Credentials are in no deposit: every user keeps name and account but needs a new password, every application a new
 token, and an administrator's token is made anew.
 """
@@ -18,9 +20,9 @@ from identifiers import sm2
 from registry.bootstrap import ensure_administrator
 from registry.migrate import MigrationError, migrate
 from sync.database import Connection
-from sync.escrow import bare_tables, opening
+from sync.escrow import bare_tables, opening, stock
 from sync.escrow.chain import in_order
-from sync.escrow.errors import ConfigurationUnusable, DatabaseFailed, PackagingFailed
+from sync.escrow.errors import ConfigurationUnusable, DatabaseFailed, PackagingFailed, VerificationFailed
 from sync.escrow.opening import Deposit
 from sync.escrow.private_tables import NODE, PRIVATE, SUPPLIED, PrivateTable, columns, names
 from sync.escrow.reindexing import index_again
@@ -52,12 +54,20 @@ async def restore(
     signer: sm2.PublicKey,
     work: Path,
     keep_token: Callable[[str], None],
+    prefixes: Sequence[str] = (),
+    tell: Callable[[str], None] | None = None,
 ) -> Restored:
     """Rebuild the registry of an empty database. Raises EscrowError, and then nothing was changed but its schema.
 
-    `keep_token` is given the new administrator's token before all is committed.
+    With `prefixes` only deposits of one of these count. `keep_token` is given the new administrator's token before all
+    is committed; `tell` hears what is being loaded.
     """
     deposits = await asyncio.to_thread(_checked, paths, key, signer)
+    if prefixes and (told := deposits[0].manifest.prefix) not in prefixes:
+        raise VerificationFailed(
+            f"{deposits[0].manifest.id} is of another node: its prefix is {told}, this node's are "
+            f"{', '.join(prefixes)}; name the deposits of this node, or correct escrow.prefixes"
+        )
     try:
         connection = await asyncpg.connect(
             dsn, timeout=CONNECT_TIMEOUT_S, server_settings={"timezone": "UTC", "jit": "off", "statement_timeout": "0"}
@@ -66,7 +76,7 @@ async def restore(
             await migrate(connection)
             await migrate(connection, "sync", SYNC_MIGRATIONS)
             async with connection.transaction():
-                rows = await _apply(connection, deposits, key, work)
+                rows = await _apply(connection, deposits, key, work, tell)
                 token = await ensure_administrator(connection)
                 assert token is not None  # noqa: S101 - no deposit has tokens, so none counts yet
                 keep_token(token)
@@ -74,6 +84,10 @@ async def restore(
             await connection.close()
     except MigrationError as error:
         raise DatabaseFailed(f"the database cannot be prepared: {error}") from error
+    except asyncpg.DiskFullError as error:
+        raise DatabaseFailed(
+            f"the database's disk is full, and it is left as it was: make room and restore again ({error})"
+        ) from error
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         raise DatabaseFailed(
             f"the database did not take the deposits, and is left as it was: {error or type(error).__name__}"
@@ -89,7 +103,11 @@ def _checked(paths: Iterable[Path], key: sm2.PrivateKey, signer: sm2.PublicKey) 
 
 
 async def _apply(
-    connection: Connection, deposits: Sequence[Deposit], key: sm2.PrivateKey, work: Path
+    connection: Connection,
+    deposits: Sequence[Deposit],
+    key: sm2.PrivateKey,
+    work: Path,
+    tell: Callable[[str], None] | None,
 ) -> dict[str, int]:
     if await connection.fetchval(_STARTED):
         raise ConfigurationUnusable(
@@ -98,7 +116,10 @@ async def _apply(
     tables = [*PRIVATE]
     back = await bare_tables.strip(connection, tables)
     rows: dict[str, int] = {}
-    for one in deposits:
+    for number, one in enumerate(deposits, 1):
+        if tell is not None:
+            count = sum(one.manifest.rows.values()) + sum(one.manifest.deletes.values())
+            tell(f"loading {one.manifest.id}, {number} of {len(deposits)}: {count} rows")
         await _load(connection, one, key, work, rows)
     for statement in back:
         await connection.execute(statement)
@@ -118,12 +139,16 @@ async def _load(
         _check_tables(head)
         loader = _Loader(connection, is_first=head.kind == "FULL")
         runs = _runs(pages)
+        node: bytes | None = None
         while (run := await asyncio.to_thread(next, runs, None)) is not None:
             table, entries = run
             if table in PRIVATE:
                 await loader.load(PRIVATE[table], entries)
+            elif table == NODE:
+                node = entries[-1].data
             for entry in entries:
                 rows[table] = rows.get(table, 0) + (entry.data is not None)
+        await stock.compare(connection, head.id, node)
     except BaseException as error:
         fault = error
         raise

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, time, timedelta
 from typing import Final
 
+from registry.tables import takeovers
 from sync.calendar_time import BEIJING
 from sync.database import DatabaseAway, Pool, connected
 from sync.escrow import log
@@ -51,7 +52,7 @@ class Schedule:
             await asyncio.sleep(POLL_S)
 
     async def step(self) -> None:
-        """Make what is due now; a failure is logged, and tried again after a while."""
+        """Make what is due now, also when a take-over has ended; a failure is logged, and tried again after a while."""
         for prefix in self._settings.prefixes:
             now = self._now()
             if now < self._not_before.get(prefix, now):
@@ -59,7 +60,8 @@ class Schedule:
             try:
                 async with connected(self._pool) as connection:
                     watermark = await log.last_success(connection, prefix)
-                if is_due(now, watermark):
+                    due = is_due(now, watermark) or await takeovers.ended_since(connection, watermark or now)
+                if due:
                     await self._deposit(prefix)
             except DatabaseAway as error:
                 _log.warning("deposits wait: %s", error)

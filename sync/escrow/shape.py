@@ -48,7 +48,8 @@ class PackedFile(msgspec.Struct, frozen=True):
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What belongs to a deposit. `rows` counts entries of contents by table, `deletes` those that are gone.
 
-    `own` is true for the copy that the node's own key opens.
+    `own` is true for the copy that the node's own key opens. `document_bytes` is the length of the XML; deposits of
+    earlier releases do not tell it.
     """
 
     format: str
@@ -62,6 +63,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     rows: dict[str, int]
     deletes: dict[str, int]
     own: bool = False
+    document_bytes: int | None = None
 
 
 class Counts:
@@ -74,6 +76,11 @@ class Counts:
     def add(self, entry: Entry) -> None:
         """Count one entry."""
         (self.deletes if entry.data is None else self.rows)[entry.table] += 1
+
+    @property
+    def total(self) -> int:
+        """How many went by in all."""
+        return self.rows.total() + self.deletes.total()
 
 
 class Package(NamedTuple):

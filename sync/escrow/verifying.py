@@ -3,18 +3,15 @@
 import asyncio
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, NamedTuple
-
-import asyncpg
+from typing import NamedTuple
 
 from identifiers import sm2
-from sync.escrow import opening
-from sync.escrow.errors import DatabaseFailed, VerificationFailed
+from sync.escrow import opening, stock
+from sync.escrow.errors import VerificationFailed
 from sync.escrow.opening import Deposit
-from sync.escrow.private_tables import PRIVATE
+from sync.escrow.private_tables import NODE
 from sync.escrow.shape import Manifest
-
-CONNECT_TIMEOUT_S: Final = 10.0
+from sync.escrow.stock import TableStock
 
 
 class Verdict(NamedTuple):
@@ -27,31 +24,11 @@ class Verdict(NamedTuple):
 async def verify(
     paths: Iterable[Path], *, signer: sm2.PublicKey, key: sm2.PrivateKey | None, work: Path
 ) -> list[Verdict]:
-    """Check signatures, digests and manifests; with a key also decrypt, parse and count. Raises EscrowError."""
-    return await asyncio.to_thread(_verify, list(paths), signer, key, work)
+    """Check signatures, digests and manifests. Raises EscrowError.
 
-
-async def compare(verdicts: Iterable[Verdict], dsn: str) -> None:
-    """Compare a FULL deposit's rows with what the registry holds now. Raises VerificationFailed and DatabaseFailed.
-
-    Changes since the deposit count as differences: compare a deposit with the registry that has made it, at rest.
+    With a key also decrypt and parse, and compare the rows of FULL deposits with what there was at the watermark.
     """
-    full = [one.manifest for one in verdicts if one.manifest.type == "FULL"]
-    try:
-        connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S)
-        try:
-            here = {name: await connection.fetchval(f'SELECT count(*) FROM "{name}"') for name in PRIVATE}  # noqa: S608 - names of our own
-        finally:
-            await connection.close()
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise DatabaseFailed(f"the database cannot be read: {error or type(error).__name__}") from error
-    for manifest in full:
-        for name, count in here.items():
-            if (deposited := manifest.rows.get(name, 0)) != count:
-                raise VerificationFailed(
-                    f"{manifest.id} has {deposited} rows of {name}, the registry {count}: it has changed since, "
-                    "or the deposit is not of this registry"
-                )
+    return await asyncio.to_thread(_verify, list(paths), signer, key, work)
 
 
 def _verify(paths: list[Path], signer: sm2.PublicKey, key: sm2.PrivateKey | None, work: Path) -> list[Verdict]:
@@ -63,7 +40,18 @@ def _one(deposit: Deposit, signer: sm2.PublicKey, key: sm2.PrivateKey | None, wo
     opening.check_volumes(deposit, signer)
     readable = key is not None and deposit.manifest.own == (key.public == signer)
     if key is not None and readable:
+        node: bytes | None = None
         with opening.opened(deposit, key, work) as (_, pages):
-            for _page in pages:
-                pass
+            for page in pages:
+                node = next((entry.data for entry in page if entry.table == NODE), node)
+        _compare(deposit.manifest, node)
     return Verdict(deposit.manifest, readable)
+
+
+def _compare(manifest: Manifest, node: bytes | None) -> None:
+    """Compare a FULL deposit's rows with how many the registry had at the watermark. Raises VerificationFailed."""
+    if manifest.type != "FULL" or node is None:
+        return
+    told = stock.read(node).stock
+    if faults := stock.differences(told, {name: TableStock(manifest.rows.get(name, 0)) for name in told}):
+        raise VerificationFailed(f"{manifest.id} does not hold all there was: {'; '.join(faults)}; make another one")

@@ -12,6 +12,8 @@ from sync.escrow.shape import NAMESPACE, Entry, Head, Kind
 _READ_OCTETS: Final = 262_144
 TEXT_CHARACTERS_MAX: Final = 128 * 1024 * 1024
 """Longest data of one row: a file of 32 MiB in hex stays below."""
+TAG_OCTETS_MAX: Final = 8 * 1024 * 1024
+"""Longest tag with its attributes: the parser keeps what it has not understood yet."""
 _SEPARATOR: Final = " "
 _PATH: Final = {
     ("deposit",): "head",
@@ -122,8 +124,12 @@ def read_document(stream: IO[bytes]) -> tuple[Head, Iterator[list[Entry]]]:
 
 def _pages(stream: IO[bytes], parser: expat.XMLParserType, reader: _Reader) -> Iterator[list[Entry]]:
     try:
+        fed = 0
         while octets := stream.read(_READ_OCTETS):
             parser.Parse(octets, False)  # noqa: FBT003 - the library takes it by position only
+            fed += len(octets)
+            if fed - parser.CurrentByteIndex > TAG_OCTETS_MAX:
+                raise PackagingFailed(f"the XML holds a tag of more than {TAG_OCTETS_MAX} octets")
             if reader.entries:
                 page, reader.entries = reader.entries, []
                 yield page

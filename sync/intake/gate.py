@@ -8,27 +8,22 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime
-from functools import lru_cache
 from typing import Final
 
 from aiohttp import web
 
+from identifiers.request_signing import Nonces, SignatureRefused, check_content, check_request, read_signature
+from registry.signed_requests import REPORTING, message_of, public_of
 from registry.tables import prefixes, report_keys
 from registry.tables.prefixes import Prefix
-from registry.tables.report_keys import ReportKey
 from sync.batch import PROFILE
 from sync.calendar_time import instant
 from sync.collecting.problems import Problem
 from sync.database import Pool, connected
-from sync.signing import Message, Nonces, SignatureRefused, check_content, check_request, read_signature
-from sync.signing_keys import PublicKey, read_public
 
 BATCHES_PER_S: Final = 50
 REPORTERS_MAX: Final = 10_000
 """Reporters whose rate is remembered; the one that was heard longest ago is forgotten first."""
-REPORTING: Final = ("active", "suspended", "withdrawing")
-SCHEME: Final = "X-Idnode-Scheme"
-"""What the client spoke to the worker that passed the request on."""
 
 
 class Gate:
@@ -46,13 +41,13 @@ class Gate:
         reporter = request.headers.get("Idn-Reporter", "")
         if request.headers.get("Idn-Profile") != PROFILE or not reporter:
             raise Problem(400, "malformed", f"Idn-Profile must be {PROFILE}, Idn-Reporter the reporter's prefix")
-        message = _message(request)
+        message = message_of(request)
         try:
             presented = read_signature(message.headers)
             async with connected(self._pool) as connection:
                 stored = await report_keys.by_id(connection, presented.key_id)
                 prefix = await prefixes.by_prefix(connection, reporter) if stored is not None else None
-            key = None if stored is None or stored.revoked_at is not None else _public(stored)
+            key = None if stored is None or stored.revoked_at is not None else public_of(stored)
             # Verifying an SM2 signature takes its time.
             await asyncio.to_thread(check_request, presented, key, message, None, now=self._now(), nonces=self._nonces)
         except SignatureRefused as error:
@@ -64,7 +59,7 @@ class Gate:
     async def check_content(self, request: web.Request, content: bytes) -> None:
         """Raise Problem unless the content is the one that was signed."""
         try:
-            await asyncio.to_thread(check_content, _message(request), content)
+            await asyncio.to_thread(check_content, message_of(request), content)
         except SignatureRefused as error:
             raise self._refused(error) from error
 
@@ -92,14 +87,3 @@ class Gate:
 
     def _refused(self, error: SignatureRefused) -> Problem:
         return Problem(401, error.code, str(error), more={"server_time": instant(self._now())})
-
-
-def _message(request: web.Request) -> Message:
-    """Return what was signed of a request, as the client sees it."""
-    uri = f"{request.headers.get(SCHEME, request.scheme)}://{request.host}{request.raw_path}"
-    return Message(request.method, uri, {name.lower(): value for name, value in request.headers.items()})
-
-
-@lru_cache(maxsize=1_024)
-def _public(stored: ReportKey) -> PublicKey:
-    return read_public(stored.key_id, stored.public_key, not_before=stored.not_before, not_after=stored.not_after)

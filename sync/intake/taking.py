@@ -9,17 +9,18 @@ import msgspec
 
 from identifiers.changes import KIND_REPORT, ReportState
 from registry import journal
+from registry.tables import takeovers
 from sync.batch import Receipt, Rejection, StreamState
 from sync.calendar_time import instant
 from sync.collecting.batch_check import Delivered
+from sync.collecting.collapsed import collapsed
 from sync.collecting.header import Handed
 from sync.collecting.judgement import judge
 from sync.collecting.problems import Problem
 from sync.database import Connection
-from sync.intake import onward
+from sync.intake import events, onward
 from sync.intake.held import HeldRows
 from sync.intake.known import KnownHere
-from sync.tables.table import Problem as RowProblem
 
 INLINE_REJECTIONS_MAX: Final = 1_000
 
@@ -48,7 +49,6 @@ _FORGET = """
 DELETE FROM intake_batches WHERE batch_id IN (
     SELECT b.batch_id FROM intake_batches AS b WHERE b.received_at < $1
     AND NOT EXISTS (SELECT FROM intake_streams AS s WHERE s.last_batch_id = b.batch_id) LIMIT $2)"""
-_PAIRS: Final = frozenset({(1, 2), (2, 1)})
 
 
 async def take(connection: Connection, delivered: Delivered, node: str, now: datetime, *, key_id: str) -> Receipt:
@@ -73,6 +73,7 @@ async def take(connection: Connection, delivered: Delivered, node: str, now: dat
     gone = await held.write(connection, (row["key"] for row in delivered.rows))
     await onward.keep_facts(connection, node, header, held, accepted, now)
     await onward.relay(connection, header, [*accepted, *(onward.dropped(header, *one) for one in gone)])
+    await events.show(connection, header, accepted, now)
     full_id = None if header.full is None or header.full.last else header.full.id
     moved = (header.sequence, header.batch_id, now, full_id, next_part)
     await connection.execute(_MOVE, *header.stream, *moved)
@@ -161,26 +162,13 @@ async def _judged(
     accepted: list[dict[str, Any]] = []
     refused: list[tuple[Any, ...]] = []
     for row in delivered.rows:
-        problem = judge(row, header, held.get(row["key"]), known) or _collapsed(row, told)
+        problem = judge(row, header, held.get(row["key"]), known) or collapsed(row, told)
         if problem is not None:
             refused.append((row["n"], row["key"], problem.code, problem.field or None, problem.message or problem.code))
             continue
         accepted.append({**row, "ver": held.take(row)})
         known.learn(header.table, row)
     return held, accepted, refused
-
-
-def _collapsed(row: dict[str, Any], told: dict[str, list[int]]) -> RowProblem | None:
-    """Check that an identifier has one row in a batch, or two: added and deleted, or deleted and added (4.9)."""
-    operation = (row.get("data") or {}).get("operation_type")
-    if operation is None:
-        return None
-    before = told.setdefault(row["key"], [])
-    before.append(operation)
-    if len(before) == 1 or tuple(before) in _PAIRS:
-        return None
-    before.pop()
-    return RowProblem("format", "operation_type", "the changes of a period come as one row, or as two (4.9)")
 
 
 async def _store(connection: Connection, delivered: Delivered, refused: int, now: datetime, key_id: str) -> None:
@@ -210,6 +198,8 @@ async def _journal(connection: Connection, header: Handed, refused: int) -> None
         rows_accepted=header.row_count - refused,
         rows_rejected=refused,
     )
+    # What enterprises' own nodes report registers nothing here: it goes on during a take-over (docking contract 7.6).
+    await takeovers.admit_import(connection)
     await journal.append(
         connection,
         actor=f"node {header.reporter}",

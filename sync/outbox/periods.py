@@ -1,5 +1,6 @@
 """report_periods: of each task the one open period, the next to be told, and those that were told."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -91,6 +92,17 @@ async def measured(connection: Connection, reporter: str, task: str, span: Span)
         span.start,
     )
     return seconds
+
+
+async def states(connection: Connection, reporter: str, tasks: Sequence[str], span: Span) -> set[str]:
+    """Return in which states a period is with some tasks; a task that begins later than it counts as open."""
+    rows = await connection.fetch(
+        "SELECT DISTINCT state FROM report_periods WHERE reporter = $1 AND task = ANY($2::text[]) AND starts_at = $3",
+        reporter,
+        list(tasks),
+        span.start,
+    )
+    return {row["state"] for row in rows}
 
 
 async def forget(connection: Connection, closed_before: datetime) -> None:

@@ -12,9 +12,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from identifiers.signing_keys import KeyUnusable, PrivateKey, read_private
 from sync.rehearsal.clause import Result
 from sync.rehearsal.run import own_collector, reporting_to, try_clauses
-from sync.signing_keys import KeyUnusable, PrivateKey, read_private
 
 EXIT_NOT_ALL: Final = 1
 EXIT_USAGE: Final = 2

@@ -6,11 +6,11 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from identifiers.signing_keys import generate
 from sync.batch import PROFILE
 from sync.rehearsal.clause import Broken, Clauses, NotOffered, must, require, taken
 from sync.rehearsal.reporter import Reporter, packed
 from sync.rehearsal.rows import identifier
-from sync.signing_keys import generate
 
 CLAUSES: Final = Clauses()
 TABLES: Final = {*(f"T{n}" for n in range(1, 12)), "M1", "M2", "E1", "E2"}

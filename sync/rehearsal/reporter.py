@@ -14,12 +14,12 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
-from sync import signing
+from identifiers import request_signing
+from identifiers.request_signing import Message
+from identifiers.signing_keys import PrivateKey
 from sync.batch import PROFILE
 from sync.calendar_time import instant
 from sync.rehearsal.rows import KEY_MEMBERS, Data
-from sync.signing import Message
-from sync.signing_keys import PrivateKey
 
 ANSWER_OCTETS_MAX: Final = 8 * 1024 * 1024
 NDJSON: Final = "application/x-ndjson"
@@ -92,7 +92,7 @@ class Reporter:
         url = URL(self.base.rstrip("/") + path, encoded=True)
         sent: dict[str, str | None] = {"Idn-Profile": PROFILE, "Idn-Reporter": self.prefix}
         if content is not None:
-            sent["Content-Digest"] = signing.content_digest(content)
+            sent["Content-Digest"] = request_signing.content_digest(content)
         if self.token is not None:
             sent["Authorization"] = f"Bearer {self.token}"
         told = {name: value for name, value in {**sent, **(headers or {})}.items() if value is not None}
@@ -100,7 +100,9 @@ class Reporter:
         if signed and signer is not None:
             message = Message(method, str(url), {name.lower(): value for name, value in told.items()})
             now = at or datetime.now(UTC)
-            told |= signing.sign_request(signer, message, now=now, nonce=nonce or os.urandom(signing.NONCE_OCTETS))
+            told |= request_signing.sign_request(
+                signer, message, now=now, nonce=nonce or os.urandom(request_signing.NONCE_OCTETS)
+            )
             if break_signature:
                 told["Idn-Rehearsal"] = "x"
                 told["Signature"] = _other(told["Signature"])

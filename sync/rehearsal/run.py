@@ -9,10 +9,10 @@ from typing import Final
 import aiohttp
 from aiohttp import web
 
+from identifiers.signing_keys import PrivateKey, generate
 from sync.rehearsal import on_the_link, on_the_rest, on_the_rows, on_the_tables
 from sync.rehearsal.clause import Broken, Clause, NotOffered, Result
 from sync.rehearsal.reporter import Reporter
-from sync.signing_keys import PrivateKey, generate
 from sync.top_node.api import TopNode
 from sync.top_node.faults import Faults, FaultSource
 from sync.top_node.store import Store

@@ -6,10 +6,10 @@ from datetime import datetime
 
 from aiohttp import web
 
-from sync import signing
+from identifiers import request_signing
+from identifiers.request_signing import Message
+from identifiers.signing_keys import PrivateKey
 from sync.collecting.problems import Problem, as_answer
-from sync.signing import Message
-from sync.signing_keys import PrivateKey
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -28,15 +28,15 @@ class Signer:
         is_ours = request.path.startswith("/v1/") and isinstance(answer, web.Response)
         if self._key is None or not is_ours or not isinstance(answer.body, bytes):  # type: ignore[attr-defined]  # a Response has it
             return answer
-        answer.headers["Content-Digest"] = signing.content_digest(answer.body)  # type: ignore[attr-defined]  # as above
+        answer.headers["Content-Digest"] = request_signing.content_digest(answer.body)  # type: ignore[attr-defined]  # as above
         uri = f"{request.scheme}://{request.host}{request.raw_path}"
         headers = {name.lower(): value for name, value in answer.headers.items()}
-        signed = signing.sign_response(
+        signed = request_signing.sign_response(
             self._key,
             Message(request.method, uri, headers),
             answer.status,
             now=self._now(),
-            nonce=os.urandom(signing.NONCE_OCTETS),
+            nonce=os.urandom(request_signing.NONCE_OCTETS),
         )
         answer.headers.update(signed)
         return answer

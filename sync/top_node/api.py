@@ -11,16 +11,16 @@ from typing import Final, TypeVar
 import msgspec
 from aiohttp import web
 
+from identifiers.signing_keys import PrivateKey, PublicKey
 from sync.batch import PROFILE, Limits, Receipt
 from sync.calendar_time import instant
 from sync.collecting.answers import as_json, number
 from sync.collecting.batch_check import COMPRESSED_OCTETS_MAX, read_batch, read_batch_id, too_large
+from sync.collecting.digests import asked
 from sync.collecting.header import TABLES
 from sync.collecting.problems import Problem
-from sync.signing_keys import PrivateKey, PublicKey
 from sync.top_node.answers import Signer, problems
 from sync.top_node.control import Control
-from sync.top_node.digests import DEPTH_MAX
 from sync.top_node.faults import FaultSource
 from sync.top_node.filing import Filing
 from sync.top_node.gate import Gate
@@ -182,16 +182,8 @@ class TopNode:
 
     async def _get_digest(self, request: web.Request) -> web.Response:
         table, scope = _stream(request)
-        start, end = request.query.get("from") or None, request.query.get("to") or None
-        depth, rows = number(request, "depth", 0), request.query.get("rows", "") or "false"
-        if depth > DEPTH_MAX or rows not in ("true", "false"):
-            raise Problem(400, "malformed", f"depth is 0 to {DEPTH_MAX}, rows is true or false")
-        reporter = request.headers["Idn-Reporter"]
-        return as_json(
-            await self._in_thread(
-                lambda: self._store.digest(reporter, table, scope, start, end, depth=depth, rows=rows == "true")
-            )
-        )
+        question, reporter = asked(request), request.headers["Idn-Reporter"]
+        return as_json(await self._in_thread(lambda: self._store.digest(reporter, table, scope, question)))
 
     async def _list_identifiers(self, request: web.Request) -> web.Response:
         after, limit = request.query.get("after", ""), min(number(request, "limit", PAGE_MAX), PAGE_MAX)

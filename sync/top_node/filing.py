@@ -11,8 +11,8 @@ from identifiers.json_text import decode_json
 from identifiers.values import ValuesError
 from sync.collecting.answers import as_json, number
 from sync.collecting.batch_check import check_digest
+from sync.collecting.files import file_name, read_file
 from sync.collecting.problems import Problem
-from sync.top_node.attachments import MEDIA_TYPE_CHARACTERS_MAX, OCTETS_MAX
 from sync.top_node.files_named import files_named
 from sync.top_node.store import Store
 
@@ -21,7 +21,6 @@ T = TypeVar("T")
 DIRECTIVES_MAX: Final = 100
 JSON_OCTETS_MAX: Final = 1024 * 1024
 
-_SHA256: Final = re.compile("[0-9a-f]{64}")
 _MONTH: Final = re.compile("[0-9]{4}-(0[1-9]|1[0-2])")
 
 
@@ -51,24 +50,14 @@ class Filing:
         router.add_post("/v1/directives/{directive_id}/ack", self._acknowledge)
 
     async def _has_attachment(self, request: web.Request) -> web.Response:
-        sha256 = _digest(request)
+        sha256 = file_name(request)
         here = await self._in_thread(lambda: self._store.attachments.has(sha256))
         return web.Response(status=200 if here else 404)
 
     async def _put_attachment(self, request: web.Request) -> web.Response:
-        sha256, content = _digest(request), await request.read()
-        media_type, reporter = request.headers.get("Content-Type", ""), request.headers["Idn-Reporter"]
-        check_digest(content, request.headers.get("Content-Digest", ""))
-        if not 0 < len(media_type) <= MEDIA_TYPE_CHARACTERS_MAX:
-            raise Problem(400, "malformed", "Content-Type must be the file's media type")
-        if not content:
-            raise Problem(400, "malformed", "an attachment has content")
-        if len(content) > OCTETS_MAX:
-            raise Problem(413, "too_large", "longer than a file may be", more={"max_bytes": OCTETS_MAX})
-        is_new = await self._in_thread(
-            lambda: self._store.attachments.put(reporter, sha256, media_type, content, self._now())
-        )
-        return as_json({"sha256": sha256, "bytes": len(content)}, status=201 if is_new else 200)
+        file, reporter = read_file(request, await request.read()), request.headers["Idn-Reporter"]
+        is_new = await self._in_thread(lambda: self._store.attachments.put(reporter, file, self._now()))
+        return as_json({"sha256": file.sha256, "bytes": len(file.content)}, status=201 if is_new else 200)
 
     async def _get_monthly(self, request: web.Request) -> web.Response:
         month, reporter = _month(request), request.headers["Idn-Reporter"]
@@ -97,13 +86,6 @@ class Filing:
         directive_id = request.match_info["directive_id"]
         await self._in_thread(lambda: self._store.directives.acknowledge(reporter, directive_id, answer, self._now()))
         return as_json({"id": directive_id, "result": answer["result"]})
-
-
-def _digest(request: web.Request) -> str:
-    sha256 = request.match_info["sha256"]
-    if not _SHA256.fullmatch(sha256):
-        raise Problem(400, "malformed", "an attachment is named by its SHA-256, 64 lower-case hexadecimal digits")
-    return sha256
 
 
 def _month(request: web.Request) -> str:

@@ -9,11 +9,11 @@ from typing import Final
 
 from aiohttp import web
 
+from identifiers.request_signing import Message, Nonces, SignatureRefused, check_request, read_signature
+from identifiers.signing_keys import PublicKey
 from sync.batch import PROFILE
 from sync.calendar_time import instant
 from sync.collecting.problems import Problem
-from sync.signing import Message, Nonces, SignatureRefused, check_request, read_signature
-from sync.signing_keys import PublicKey
 
 RATE_WINDOW_S: Final = 1.0
 

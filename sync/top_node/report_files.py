@@ -21,9 +21,10 @@ from identifiers.json_text import decode_json
 from identifiers.values import ValuesError
 from sync.batch import PROFILE, Limits
 from sync.collecting.batch_check import COMPRESSED_OCTETS_MAX, read_batch
+from sync.collecting.files import HandedIn
 from sync.collecting.header import TABLES
 from sync.collecting.problems import Problem, problem_body
-from sync.top_node.attachments import OCTETS_MAX
+from sync.tables.field_kinds import FILE_OCTETS_MAX
 from sync.top_node.files_named import files_named
 from sync.top_node.store import Store, utc_now
 
@@ -79,10 +80,10 @@ class ReportFiles:
     def _take_attachments(self, own: Path) -> None:
         for path in _files(own / "attachments"):
             known = not _SHA256.fullmatch(path.name) or self._store.attachments.has(path.name)
-            if known or path.stat().st_size > OCTETS_MAX:
+            if known or path.stat().st_size > FILE_OCTETS_MAX:
                 continue
             try:
-                self._store.attachments.put(own.name, path.name, "", path.read_bytes(), utc_now())
+                self._store.attachments.put(own.name, HandedIn(path.name, "", path.read_bytes()), utc_now())
             except Problem:
                 path.rename(path.with_name(f"{path.name}.refused"))
 

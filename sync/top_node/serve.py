@@ -10,8 +10,8 @@ from typing import Final
 
 from aiohttp import web
 
+from identifiers.signing_keys import KeyUnusable, PrivateKey, PublicKey, read_private, read_public
 from sync.batch import Limits
-from sync.signing_keys import KeyUnusable, PrivateKey, PublicKey, read_private, read_public
 from sync.top_node.api import DEFAULT_LIMITS, TopNode
 from sync.top_node.faults import Faults, FaultSource
 from sync.top_node.store import Store

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sync.batch import Receipt, Rejection, StreamState
 from sync.collecting.batch_check import Delivered
+from sync.collecting.digests import Asked
 from sync.collecting.problems import Problem
 from sync.top_node.attachments import Attachments
 from sync.top_node.book import Book
@@ -163,11 +164,9 @@ class Store:
         rows = self.book.all("SELECT batch_id FROM batches WHERE reporter = ? AND dropped", reporter)
         return [row["batch_id"] for row in rows]
 
-    def digest(
-        self, reporter: str, table: str, scope: str, start: str | None, end: str | None, *, depth: int, rows: bool
-    ) -> dict[str, Any]:
+    def digest(self, reporter: str, table: str, scope: str, asked: Asked) -> dict[str, Any]:
         """Return the digest of a range of keys of one stream."""
-        return digest(self.book, reporter, table, scope, start, end, depth=depth, rows=rows)
+        return digest(self.book, reporter, table, scope, asked)
 
     def _rejections(self, batch_id: UUID, after_n: int, limit: int) -> list[Rejection]:
         rows = self.book.all(

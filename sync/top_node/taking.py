@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from sync.calendar_time import instant
 from sync.collecting.batch_check import Delivered
+from sync.collecting.collapsed import collapsed
 from sync.collecting.header import EVENTS, FACTS, Handed
 from sync.collecting.judgement import judge
 from sync.collecting.problems import Problem
@@ -17,7 +18,6 @@ from sync.top_node.known_rows import KnownRows
 
 UNKNOWN_CODE: Final = "not-of-this-profile"
 """What the fault `unknown-code` answers: no code of the contract."""
-_PAIRS: Final = frozenset({(1, 2), (2, 1)})
 _OF_THEMSELVES: Final = frozenset({"T6", "E1", "E2"})
 """Tables of which a row may refer to an earlier one of the same batch."""
 
@@ -108,7 +108,7 @@ class Taker:
         told: dict[str, list[int]] = {}
         refused: list[tuple[Any, ...]] = []
         for row in delivered.rows:
-            problem = judge(row, header, held.get(row["key"]), known) or _collapsed(row, told) or self._whim(row)
+            problem = judge(row, header, held.get(row["key"]), known) or collapsed(row, told) or self._whim(row)
             if problem is not None:
                 message = problem.message or problem.code
                 refused.append((row["n"], row["key"], problem.code, problem.field or None, message))
@@ -171,17 +171,3 @@ class Taker:
                 "AND full_id IS NOT ?",
                 (*stream, full_id),
             )
-
-
-def _collapsed(row: dict[str, Any], told: dict[str, list[int]]) -> RowProblem | None:
-    """Check that an identifier has one row in a batch, or two: added and deleted, or deleted and added (4.9)."""
-    data = row.get("data")
-    operation = None if data is None else data.get("operation_type")
-    if operation is None:
-        return None
-    before = told.setdefault(row["key"], [])
-    before.append(operation)
-    if len(before) == 1 or tuple(before) in _PAIRS:
-        return None
-    before.pop()
-    return RowProblem("format", "operation_type", "the changes of a period come as one row, or as two (4.9)")

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 
+from identifiers.signing_keys import PrivateKey, PublicKey
 from sync import body
 from sync.access_points import AccessPoint, AccessPoints
 from sync.answers import decide
@@ -19,7 +20,6 @@ from sync.digests import DigestAnswer, KeyRange
 from sync.directives.shapes import DIRECTIVES_PER_PAGE, Directive, DirectivePage, Outcome
 from sync.discovery import Configured, Discovery
 from sync.retry import RetryPolicy
-from sync.signing_keys import PrivateKey, PublicKey
 from sync.transport import TransportError
 from sync.transports.http_answer import Answer
 from sync.transports.requester import Requester
@@ -28,8 +28,8 @@ from sync.transports.verdicts import HTTP_OK, decoded, refused, verdict
 ANSWER_TIMEOUT_S: Final = 60.0
 REJECTIONS_PER_PAGE: Final = 1_000
 UNKNOWN_BATCH: Final = "unknown_batch"
-UNKNOWN_STREAM: Final = "unknown_stream"
-"""The contract names no code for a stream never heard of; this is ours."""
+UNKNOWN_TABLE: Final = "unknown_table"
+"""The contract names no code for a stream never heard of (9.1, 9.7): every other 404 to that question means it."""
 HTTP_CREATED: Final = 201
 HTTP_NO_CONTENT: Final = 204
 HTTP_NOT_FOUND: Final = 404
@@ -129,7 +129,7 @@ class HttpTransport:
     async def last_sequence(self, table: str, scope: str) -> StreamState | Unknown:
         """Ask how far the stream has come."""
         answer = await self._requester.ask("GET", f"/v1/streams/{table}/{scope}")
-        if answer.status == HTTP_NOT_FOUND and answer.code == UNKNOWN_STREAM:
+        if answer.status == HTTP_NOT_FOUND and answer.code != UNKNOWN_TABLE:
             return Unknown()
         return decoded(answer, StreamState)
 

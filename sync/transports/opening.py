@@ -7,10 +7,10 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from identifiers.signing_keys import KeyUnusable, PublicKey
 from sync.discovery import Configured, Discovery, ServiceRecords
 from sync.key_files import load_private, load_public
 from sync.settings import SyncSettings, Upstream
-from sync.signing_keys import KeyUnusable, PublicKey
 from sync.transport import Transport
 from sync.transports.directory import LocalDirectory
 from sync.transports.files import FilesTransport

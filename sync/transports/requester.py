@@ -13,11 +13,11 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
-from sync import signing
+from identifiers import request_signing
+from identifiers.request_signing import Message, SignatureRefused
+from identifiers.signing_keys import PrivateKey, PublicKey
 from sync.access_points import AccessPoint, AccessPoints
 from sync.batch import PROFILE, Proof
-from sync.signing import Message, SignatureRefused
-from sync.signing_keys import PrivateKey, PublicKey
 from sync.transport import TransportError
 from sync.transports.http_answer import Answer, read_answer
 
@@ -120,13 +120,15 @@ class Requester:
     ) -> Mapping[str, str]:
         """Return the headers with Content-Digest and signature; large contents are hashed beside the event loop."""
         if content is not None:
-            headers = {**headers, "Content-Digest": await asyncio.to_thread(signing.content_digest, content)}
+            headers = {**headers, "Content-Digest": await asyncio.to_thread(request_signing.content_digest, content)}
         if self._key is None:
             return headers
         message = Message(method, uri, {name.lower(): value for name, value in headers.items()})
         return {
             **headers,
-            **signing.sign_request(self._key, message, now=self._now(), nonce=os.urandom(signing.NONCE_OCTETS)),
+            **request_signing.sign_request(
+                self._key, message, now=self._now(), nonce=os.urandom(request_signing.NONCE_OCTETS)
+            ),
         }
 
     def prove(self, answer: Answer) -> None:
@@ -135,11 +137,11 @@ class Requester:
             return
         proof = answer.proof
         try:
-            presented = signing.read_signature({} if proof is None else proof.headers)
+            presented = request_signing.read_signature({} if proof is None else proof.headers)
             assert proof is not None  # noqa: S101 - without one, reading has failed
             named = replace(self._collector_key, key_id=presented.key_id)  # the label is the collector's matter
             message = Message(proof.method, proof.target_uri, proof.headers)
-            signing.check_response(presented, named, message, proof.status, proof.content, now=self._now())
+            request_signing.check_response(presented, named, message, proof.status, proof.content, now=self._now())
         except SignatureRefused as error:
             raise TransportError(
                 f"the receipt is not proved to be the collector's: {error}", kind="pause_link"

@@ -8,9 +8,9 @@ from urllib.parse import unquote, urlsplit
 
 import asyncssh
 
+from identifiers.signing_keys import KeyUnusable
 from sync.key_files import read_secret
 from sync.settings import Upstream
-from sync.signing_keys import KeyUnusable
 from sync.transport import TransportError
 from sync.transports.files import NAMES_MAX
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import shutil
-import subprocess
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,43 +12,14 @@ import asyncpg
 import pytest
 
 from identifiers.changes import START, SourceUnavailable
-from node.postgres import EmbeddedPostgres
 from registry.journal_source import PostgresJournalSource
 from registry.migrate import migrate
 from registry.service import batch as batch_service
+from tests.postgres_server import Server
 from tests.registry_api import VALUES, Api, running_api
 from tests.support import eventually
 
 ONE = "/api/v1/identifiers/88.118.8/SN1"
-
-
-class Server:
-    """A PostgreSQL of this test alone, to be killed."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.cluster = EmbeddedPostgres(directory / "postgres", directory / "run", durable=True)
-        self.process: subprocess.Popen[bytes] | None = None
-
-    async def start(self) -> None:
-        self.cluster.initialise()
-        self.cluster.settle_leftovers()
-        with (self.directory / "postgres.log").open("ab") as log:
-            self.process = subprocess.Popen(  # noqa: ASYNC220 - forking is quick
-                self.cluster.command(), env=dict(self.cluster.environment), cwd="/", stdout=log, stderr=log
-            )
-        await self.cluster.wait_ready()
-
-    def kill(self) -> None:
-        """SIGKILL of the postmaster; its back ends notice and end by themselves."""
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self) -> None:
-        self.cluster.stop()
-        if self.process is not None:
-            self.process.wait(timeout=10)
 
 
 @pytest.fixture

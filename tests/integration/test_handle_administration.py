@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -28,6 +30,8 @@ from identifiers.handle_wire.requests import (
 )
 from identifiers.hs_vlist import encode_references
 from identifiers.values import Reference, Value
+from registry.database import connected
+from registry.tables import read_only
 from tests.handle_stack import ADMIN, PREFIX, SERVICE, Stack, admin_value, running_stack, secret_value
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -180,6 +184,57 @@ async def test_rights_are_those_of_one_value_on_the_record(stack: Stack) -> None
     assert (await client.done(DeleteHandle(name), SERVICE)).rc == 1
 
 
+async def test_a_value_becomes_an_administrator_or_ceases_to_be_one_by_two_rights_at_once(stack: Stack) -> None:
+    name, client, new = f"{PREFIX}/BECOMES", stack.client(), admin_value(1, SERVICE)
+    users = {bits: await user(stack, f"HOLDS-{bits:04X}") for bits in (0x0010, 0x0200, 0x0210, 0x0100, 0x0110)}
+    grants = [admin_value(100 + at, one, bits) for at, (bits, one) in enumerate(users.items())]
+    assert (await client.done(CreateHandle(name, (url(1), *grants)))).rc == 1
+    for bits, code in [(0x0010, 400), (0x0200, 400), (0x0110, 400), (0x0210, 1)]:
+        assert (await client.done(ModifyValue(name, (new,)), users[bits])).rc == code, hex(bits)
+    for bits, code in [(0x0010, 400), (0x0100, 400), (0x0210, 400), (0x0110, 1)]:
+        assert (await client.done(ModifyValue(name, (url(1),)), users[bits])).rc == code, hex(bits)
+
+
+async def test_a_mirror_sends_changes_elsewhere_before_it_asks_who_wants_them(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authentication = stack.worker.authentication
+    monkeypatch.setattr(authentication, "settings", replace(authentication.settings, read_only=True))
+    for request in (
+        CreateHandle(f"{PREFIX}/MIRRORED", ()),
+        DeleteHandle(f"{PREFIX}/ADMIN"),
+        ModifyValue(f"{PREFIX}/ADMIN", ()),
+        ListHandles(PREFIX),
+        HomePrefix("88.118.61"),
+    ):
+        for session_id in (0, 10_001):
+            assert (await stack.client().send(request, session_id=session_id)).rc == 7, request
+    assert (await stack.client().send(Resolution(f"{PREFIX}/ADMIN"))).rc == 402
+
+
+async def test_while_another_body_serves_for_this_node_changes_are_refused_as_by_a_backup(stack: Stack) -> None:
+    name, client = f"{PREFIX}/TAKEN-OVER", stack.client()
+    assert (await client.done(CreateHandle(name, (url(1), admin_value(100, ADMIN))))).rc == 1
+    async with connected(stack.api.context.pool) as connection:
+        await read_only.begin(connection, datetime(2031, 5, 6, tzinfo=UTC), reason="take-over", ordered_by="above")
+    try:
+        for request in (
+            CreateHandle(f"{PREFIX}/NOT-NOW", ()),
+            CreateHandle(f"{PREFIX}/NOT-NOW", (url(1),)),
+            AddValue(name, (url(2),)),
+            ModifyValue(name, (url(1, b"x:y"),)),
+            RemoveValue(name, (1,)),
+            DeleteHandle(name),
+        ):
+            assert (await client.done(request)).rc == 7, request
+        assert (await client.done(HomePrefix("88.118.62"), SERVICE)).rc == 7
+        assert (await client.send(Resolution(name), codes.PUBLIC_ONLY)).rc == 1
+    finally:
+        async with connected(stack.api.context.pool) as connection:
+            await read_only.end(connection)
+    assert (await client.done(DeleteHandle(name))).rc == 1
+
+
 async def test_groups_give_their_members_rights_and_may_contain_each_other(stack: Stack) -> None:
     name, client = f"{PREFIX}/GROUPED", stack.client()
     member, stranger = await user(stack, "MEMBER"), await user(stack, "STRANGER2")
@@ -226,6 +281,14 @@ async def test_a_deleted_record_is_gone_and_can_be_created_again(stack: Stack) -
     assert (await client.done(CreateHandle(name, (url(),)))).rc == 1
 
 
+async def test_a_name_withdrawn_in_favour_of_another_is_not_created_again(stack: Stack) -> None:
+    name, client = f"{PREFIX}/FORMER", stack.client()
+    await client.done(CreateHandle(name, (url(), admin_value(100, ADMIN))))
+    withdrawn = await stack.api.admin("DELETE", f"/api/v1/identifiers/{name}?successor={PREFIX}/PRESENT")
+    assert withdrawn.json["version"] == 2
+    assert (await client.done(CreateHandle(name, (url(),)))).rc == 101
+
+
 async def test_a_list_comes_in_parts_of_fifty(stack: Stack) -> None:
     await stack.api.prefix("88.118.50", "Lists")
     names = [f"88.118.50/N{at:03}" for at in range(101)]
@@ -258,6 +321,7 @@ async def test_prefixes_are_homed_unhomed_and_listed_by_service_administrators(s
     assert (await client.done(UnhomePrefix("88.118.60"), SERVICE)).rc == 1
     assert (await client.done(UnhomePrefix("88.118.60"), SERVICE)).rc == 1
     assert (await client.send(CreateHandle("88.118.60/B", ()))).rc == 301
+    assert (await client.send(Resolution("88.118.60/A"), codes.PUBLIC_ONLY)).rc == 301
     assert (await client.done(HomePrefix("88.118.60"), SERVICE)).rc == 1
     assert (await client.send(Resolution("88.118.60/A"), codes.PUBLIC_ONLY)).rc == 1
 

@@ -45,14 +45,19 @@ async def stack(shared_registry_database: str, tmp_path_factory: pytest.TempPath
     async with running_stack(
         shared_registry_database, directory, administrators=ADMINISTRATORS, server_key=KEY
     ) as made:
-        for prefix in vectors()["environment"]["homed_prefixes"]:
-            await made.worker.calls.execute(Home(prefix), user=ADMINISTRATORS[0], face="handle_tcp")
-        records = vectors()["environment"]["records"]
-        await asyncio.gather(*(_put(made, record, *name) for record in records for name in _names(record["handle"])))
-        more = Add("20.500.999/H", tuple(Value(index, "A", b"b") for index in (61,)), overwrite=True)
-        await made.worker.calls.execute(more, user=ADMINISTRATORS[0], face="handle_tcp")
-        await eventually(lambda: made.worker.authentication.keys.record(ADMIN) is not None)
+        await store_environment(made)
         yield made
+
+
+async def store_environment(stack: Stack) -> None:
+    """Store the records of the recording server, and wait until lookups know them."""
+    for prefix in vectors()["environment"]["homed_prefixes"]:
+        await stack.worker.calls.execute(Home(prefix), user=ADMINISTRATORS[0], face="handle_tcp")
+    records = vectors()["environment"]["records"]
+    await asyncio.gather(*(_put(stack, record, *name) for record in records for name in _names(record["handle"])))
+    more = Add("20.500.999/H", tuple(Value(index, "A", b"b") for index in (61,)), overwrite=True)
+    await stack.worker.calls.execute(more, user=ADMINISTRATORS[0], face="handle_tcp")
+    await eventually(lambda: stack.worker.authentication.keys.record(ADMIN) is not None)
 
 
 async def _put(stack: Stack, record: dict[str, Any], name: str, number: int) -> None:

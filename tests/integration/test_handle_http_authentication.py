@@ -100,6 +100,17 @@ async def test_a_wrong_secret_is_401_with_a_challenge_whatever_is_asked(face: Fa
     assert list(reply.challenge) == ["Basic realm", "Handle sessionId", "nonce", "error"]
 
 
+async def test_another_scheme_is_401_with_a_challenge_that_nobody_keeps(face: Face) -> None:
+    for credential in ("Digest x", "Negotiate x", "x"):
+        reply = await face.get(DATA, headers={"Authorization": credential})
+        assert (reply.status, reply.code) == (401, 403)
+        assert list(reply.challenge)[:3] == ["Basic realm", "Handle sessionId", "nonce"]
+        assert reply.headers["Cache-Control"] == "private, no-store"
+    assert (await challenged(face)).headers["Cache-Control"] == "private, no-store"
+    assert (await face.get(f"{PREFIX}/NONE", user=ADMIN)).headers["Cache-Control"] == "private, no-store"
+    assert (await face.delete(f"{PREFIX}/NONE")).headers["Cache-Control"] == "private, no-store"
+
+
 async def test_guessing_is_slowed_down(face: Face) -> None:
     user = Reference(f"{PREFIX}/GUESSED", 300)
     for _ in range(30):
@@ -270,6 +281,40 @@ def challenge_of(made: Reply) -> dict[str, Any]:
     return {"sessionId": made.json["sessionId"], "nonce": made.json["nonce"]}
 
 
+@pytest.mark.parametrize("kind", KEYS)
+async def test_a_new_session_is_authenticated_with_a_key_and_used(face: Face, kind: str) -> None:
+    index, key = KEYS[kind]
+    made = (await face("POST", "/api/sessions")).json
+    challenge = {"Handle sessionId": made["sessionId"], "nonce": made["nonce"]}
+    alg = "SM3" if kind == "SM2" else "SHA256"
+    fields = answered(challenge, key, f"{index}:{KEYED.handle}", alg, secrets.token_bytes(16))
+    proven = await face("PUT", "/api/sessions/this", headers=header(**fields))
+    assert (proven.status, proven.json["id"]) == (200, f"{index}:{KEYED.handle}")
+    used = header(version="0", sessionId=made["sessionId"])
+    assert (await face.put(DATA, url(1), query="?index=1", user=None, headers=used)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "said", "error"),
+    [
+        ("POST", "/api/sessions", "Handle a=b c=d", "The Authorization header cannot be read"),
+        ("POST", "/api/sessions", "Handle id=x, alg=SHA256", "Missing fields in authentication data"),
+        ("PUT", "/api/sessions/this", "Handle {}, id=x", "Missing fields in authentication data"),
+        ("PUT", "/api/sessions/this", "Handle {}, cnonce=AAAA", "cnonce has 8 to 64 octets"),
+        ("GET", "/api/sessions/this", "Handle {}, version=1", "Unknown version in Authorization: Handle"),
+    ],
+)
+async def test_an_authentication_that_cannot_be_read_is_401_in_its_session(
+    face: Face, method: str, path: str, said: str, error: str
+) -> None:
+    session = (await face("POST", "/api/sessions")).json["sessionId"]
+    reply = await face(method, path, headers={"Authorization": said.format(f"sessionId={session}")})
+    assert (reply.status, reply.code) == (401, 403)
+    assert "Basic realm" not in reply.challenge
+    assert reply.challenge["error"] == error
+    assert (reply.challenge["Handle sessionId"] == session) == ("{}" in said)
+
+
 async def test_a_session_may_be_authenticated_with_basic(face: Face) -> None:
     at_once = await face("POST", "/api/sessions", user=ADMIN)
     assert (at_once.status, at_once.json["id"]) == (201, f"300:{ADMIN.handle}")
@@ -377,6 +422,10 @@ async def test_verification_of_a_secret(face: Face) -> None:
     assert (await verify(path)).body == f'{{"responseCode":1,"isValid":true,"handle":"{ADMIN.handle}"}}'.encode()
     assert (await verify(ADMIN.handle, index="300")).json["isValid"] is True
     assert (await verify(path, signature=text(b"x" * 32))).json["isValid"] is False
+    plus = b"\xfb" * 16
+    bare = f"nonce={text(plus)}&cnonce={text(plus)}&alg=SHA256&signature={text(mac('SHA256', plus + plus))}"
+    assert "+" in bare
+    assert (await face("GET", f"/api/verifications/{path}?{bare}", plain=True)).json["isValid"] is True
     assert (await verify(f"300:{PREFIX}/NOBODY")).json["isValid"] is False
     for refused, code in [
         (await verify(path, nonce=None), 4),
@@ -390,6 +439,29 @@ async def test_verification_of_a_secret(face: Face) -> None:
         ),
     ]:
         assert (refused.status, refused.code) == (400, code)
+
+
+async def test_a_client_in_the_network_of_the_proxies_is_secure_by_its_own_tls(face: Face) -> None:
+    made = face.worker.settings
+    async with running(
+        face.directory,
+        trusted_proxies=("127.0.0.0/8",),
+        tls=made.tls,
+        handle_state=face.directory / "proxies",
+        handle_auth=made.handle_auth,
+        http_sessions=made.http_sessions,
+    ) as worker:
+        second = Face(face.stack, worker, face.directory, face.session, face.trusting)
+        for headers, plain, status in [
+            ({}, False, 200),
+            ({}, True, 403),
+            ({"X-Forwarded-Proto": "https"}, True, 200),
+            ({"X-Forwarded-Proto": "http"}, False, 403),
+            ({"X-Forwarded-For": "192.0.2.1"}, False, 403),
+            ({"Forwarded": "for=192.0.2.1;proto=http"}, False, 403),
+        ]:
+            reply = await second.get(DATA, "?publicOnly=false", user=ADMIN, plain=plain, headers=headers)
+            assert reply.status == status, headers
 
 
 async def test_basic_may_be_taken_from_the_loopback_for_tests(face: Face) -> None:

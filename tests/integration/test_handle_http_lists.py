@@ -4,6 +4,8 @@ import json
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from ipaddress import ip_address
+from typing import Any
 
 import aiohttp
 import pytest
@@ -19,7 +21,8 @@ from identifiers.hs_site_json import site_to_json
 from identifiers.values import Reference
 from resolver.faces.handle_api.door import Asker
 from resolver.faces.handle_api.writing import Writer, executed
-from resolver.handle.auth.limits import AuthSettings
+from resolver.handle.auth.limits import AuthLimits, AuthSettings
+from resolver.handle.site import HTTP, own_site
 from tests.certificates import new_key
 from tests.handle_stack import ADMIN, PREFIX, SERVICE, proof_of
 from tests.integration.handle_http_face import SITE, Face, Reply, running_face, url
@@ -35,7 +38,9 @@ NATIVE = {"Content-Type": "application/x-hdl-message", "Accept": "application/x-
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def face(shared_registry_database: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Face]:
-    async with running_face(shared_registry_database, tmp_path_factory.mktemp("http")) as made:
+    short_parts = AuthSettings((SERVICE,), limits=AuthLimits(names_per_part=10))
+    directory = tmp_path_factory.mktemp("http")
+    async with running_face(shared_registry_database, directory, handle_auth=short_parts) as made:
         homed = await made("POST", f"/api/prefixes/{OTHER}", user=SERVICE)
         assert homed.status == 200, homed.body
         for name in NAMES:
@@ -76,6 +81,8 @@ async def test_a_list_in_many_pages_is_one_array(face: Face, monkeypatch: pytest
     for query in ("", "&page=-1&pageSize=10", "&page=0", "&page=0&pageSize=25"):
         reply = await face("GET", f"/api/handles?prefix={OTHER}{query}", user=SERVICE)
         assert reply.json["handles"] == NAMES
+        head = await face("HEAD", f"/api/handles?prefix={OTHER}{query}", user=SERVICE)
+        assert (head.status, head.body) == (200, b"")
 
 
 @pytest.mark.parametrize(
@@ -89,6 +96,9 @@ async def test_a_list_in_many_pages_is_one_array(face: Face, monkeypatch: pytest
         ("/api/handles?prefix=20.500", SERVICE, 400, 301),
         ("/api/prefixes", ADMIN, 403, 400),
         ("/api/prefixes", None, 401, 402),
+        ("/api/handles?prefix=20.500", None, 400, 301),
+        ("/api/handles?prefix=0.NA%2F20.500", None, 400, 301),
+        ("/api/handles?prefix=a%2Fb", None, 400, 102),
     ],
 )
 async def test_what_lists_refuse(face: Face, path: str, user: Reference | None, status: int, code: int) -> None:
@@ -118,6 +128,9 @@ async def test_prefixes_are_listed_homed_and_unhomed(face: Face) -> None:
         assert (await face.put(f"88.118.77/{how}", url(), user=SERVICE)).status == 201
         assert (await homing("DELETE", how)).body == b'{"responseCode":1,"handle":"88.118.77"}'
     for method, doing in (("POST", "homing"), ("DELETE", "unhoming")):
+        for bad in ("a%00b", "a%2Fb"):
+            unknown = await face(method, f"/api/prefixes/{bad}")
+            assert (unknown.status, unknown.code) == (400, 102)
         refused = await face(method, "/api/prefixes", user=SERVICE)
         assert (refused.status, refused.json["message"]) == (400, f"Prefix not specified in {doing} request")
         assert (await face(method, "/api/prefixes/88.118.78", user=ADMIN)).code == 400
@@ -156,15 +169,15 @@ async def test_a_probe_finds_the_servers_of_a_prefix_with_its_regular_expression
     assert (await face.get(PREFIX, plain=True)).json["handle"] == PREFIX
 
 
-async def native(face: Face, asked: Request, path: str = "/", **more: int) -> Reply:
-    reply = await face("POST", path, request(asked, **more), headers=NATIVE, plain=True)
+async def native(face: Face, asked: Request, path: str = "/", *, plain: bool = True, **more: Any) -> Reply:
+    reply = await face("POST", path, request(asked, **more), headers=NATIVE, plain=plain)
     assert (reply.status, reply.headers["Content-Type"]) == (200, "application/x-hdl-message")
     assert "Content-Encoding" not in reply.headers
     return reply
 
 
 async def test_a_native_message_is_answered_with_one_whatever_its_path(face: Face) -> None:
-    for path in ("/", f"/{PREFIX}%2FADMIN", "/api/handles/x", "/api/v1/x"):
+    for path in ("/", f"/{PREFIX}%2FADMIN", "/api/handles/x", "/api/v1/x", "/livez"):
         reply = await native(face, Resolution(NAMES[0]), path)
         message, answer = decoded(reply.body)
         assert int(reply.headers["Content-Length"]) == len(reply.body)
@@ -176,8 +189,21 @@ async def test_a_native_message_is_answered_with_one_whatever_its_path(face: Fac
 
 
 async def test_administration_by_native_messages_is_challenged(face: Face) -> None:
-    message, _ = decoded((await native(face, ListHandles(OTHER))).body)
+    message, _ = decoded((await native(face, ListHandles(OTHER), plain=False)).body)
     assert message.header.rc == 402
+
+
+async def test_administration_in_the_clear_needs_a_site_record_that_offers_it(face: Face) -> None:
+    message, _ = decoded((await native(face, ListHandles(OTHER))).body)
+    assert (message.header.rc, message.envelope.request_id) == (2, 7)
+    made = face.worker.settings
+    assert made.handle is not None
+    site = own_site([ip_address("192.0.2.7")], 2641, serial=1, http=(HTTP, 8000))
+    settings = replace(made, handle_state=face.directory / "marked", handle=replace(made.handle, site=site))
+    async with running(face.directory, **{name: getattr(settings, name) for name in (*SAME, "handle")}) as worker:
+        second = Face(face.stack, worker, face.directory, face.session, face.trusting)
+        message, _ = decoded((await native(second, ListHandles(OTHER))).body)
+        assert message.header.rc == 402
 
 
 @pytest.mark.parametrize("change", ["short", "long", "no envelope", "nothing"])
@@ -231,13 +257,12 @@ async def test_a_key_kept_as_text_is_shown_as_a_key_and_written_back_in_its_bina
     assert stored.json["values"][0]["data"]["format"] == "key"
 
 
-async def test_the_parts_of_a_native_list_end_with_the_connection(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("resolver.handle.auth.administration.NAMES_PER_PART", 10)
-    challenged, answer = decoded((await native(face, ListHandles(OTHER))).body)
+async def test_the_parts_of_a_native_list_end_with_the_connection(face: Face) -> None:
+    challenged, answer = decoded((await native(face, ListHandles(OTHER), plain=False)).body)
     assert isinstance(answer.body, Challenge)
     proof = proof_of(answer.body, SERVICE)
     octets = request(proof, session_id=challenged.envelope.session_id)
-    reply = await face("POST", "/", octets, headers=NATIVE, plain=True)
+    reply = await face("POST", "/", octets, headers=NATIVE)
     assert "Content-Length" not in reply.headers
     assert "Transfer-Encoding" not in reply.headers
     assert reply.headers["Connection"] == "close"

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from identifiers.hs_site_json import site_to_json
 from tests.handle_stack import ADMIN, PREFIX, SERVICE
-from tests.integration.handle_http_face import Face, admin, running_face, url
+from tests.integration.handle_http_face import SITE, Face, admin, running_face, url
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -164,7 +165,43 @@ async def test_a_condition_on_the_entity_tag_is_kept(face: Face) -> None:
     assert (stale.status, stale.code, stale.json["message"]) == (412, 201, "Record changed")
     assert (await face.put(name, changed, admin(), headers={"If-Match": tag})).status == 200
     assert (await face.delete(name, headers={"If-Match": tag})).status == 412
+    assert (await face.delete(name, headers={"If-Match": f"W/{tag}"})).status == 412
     assert (await face.delete(name, headers={"If-Match": "*"})).status == 200
+    assert (await face.put(name, url(), admin(), headers={"If-Match": "*"})).status == 412
+
+
+async def test_every_tag_that_a_look_up_gave_is_a_condition(face: Face) -> None:
+    name = f"{PREFIX}/SEEN"
+    price = {"index": 7, "type": "PRICE", "data": "12", "permissions": "1100"}
+    await face.put(name, url(), price, admin())
+    for query, reader in (("", ADMIN), ("", None), ("?index=1", None), ("?index=7", ADMIN), ("?pretty=true", ADMIN)):
+        tag = (await face.get(name, query, user=reader)).headers["ETag"]
+        index = query if query.startswith("?index") else "?index=1"
+        at = int(index[-1])
+        value = {**(price if at == 7 else url()), "data": f"https://example.com/{query}{reader}"}
+        seen = {"If-Match": f'"0123456789abcdef", {tag}'}
+        assert (await face.put(name, value, query=index, headers=seen)).status == 200, (query, reader)
+        stale = await face.put(name, value, query=index, headers={"If-Match": tag})
+        assert (stale.status, stale.code) == (412, 201)
+
+
+async def test_a_tag_of_values_that_are_not_public_guards_them(face: Face) -> None:
+    name = f"{PREFIX}/GUARDED"
+    price = {"index": 7, "type": "PRICE", "data": "12", "permissions": "1100"}
+    await face.put(name, url(), price, admin())
+    tag = (await face.get(name, user=ADMIN)).headers["ETag"]
+    await face.put(name, {**price, "data": "13"}, query="?index=7")
+    assert (await face.put(name, url(2), query="?index=2", headers={"If-Match": tag})).status == 412
+
+
+async def test_a_condition_is_no_concern_of_who_may_not_change_the_record(face: Face) -> None:
+    name = f"{PREFIX}/CONDITION"
+    await face.put(name, url(), admin())
+    tag = (await face.get(name)).headers["ETag"]
+    for condition in (tag, '"0123456789abcdef"', "x"):
+        refused = await face.delete(name, user=None, headers={"If-Match": condition})
+        assert (refused.status, refused.code) == (401, 402)
+    assert (await face.delete(name, headers={"If-Match": "x"})).status == 412
 
 
 async def test_what_needs_a_right_is_403_and_what_needs_somebody_is_401_with_a_challenge(face: Face) -> None:
@@ -212,6 +249,8 @@ async def test_names_are_decoded_once_on_every_method(face: Face, raw: str) -> N
 async def test_what_was_read_is_written_back_unchanged(face: Face) -> None:
     name = f"{PREFIX}/ROUND"
     jwk = {"kty": "RSA", "n": "AQAB" * 43, "e": "AQAB"}
+    dsa = {"kty": "DSA", "y": "Aw", "p": "Dw", "q": "Cw", "g": "BQ"}
+    grant = {"handle": "1/2", "index": 3, "permissions": "1000000000011", "legacyByteLength": True}
     values: list[dict[str, Any]] = [
         url(ttl=600),
         {"index": 2, "type": "BINARY", "data": {"format": "base64", "value": "AAECAw=="}},
@@ -220,9 +259,16 @@ async def test_what_was_read_is_written_back_unchanged(face: Face) -> None:
         {"index": 5, "type": "HS_PUBKEY", "data": {"format": "key", "value": jwk}},
         {"index": 6, "type": "NOTE", "data": "轴承", "ttl": "2040-01-01T00:00:00Z", "permissions": "*"},
         {"index": 7, "type": "REF", "data": "x", "references": [{"handle": "1/2", "index": 3}]},
+        {"index": 8, "type": "HS_SITE", "data": {"format": "site", "value": site_to_json(SITE)}},
+        {"index": 9, "type": "HS_PUBKEY", "data": {"format": "key", "value": dsa}},
+        {"index": 10, "type": "HS_ADMIN", "data": {"format": "admin", "value": grant}},
+        {"index": 11, "type": "SECRET", "data": {"format": "base64", "value": "AP-_"}, "permissions": "1100"},
         admin(),
     ]
     assert (await face.put(name, *values)).status == 201
-    before = (await face.get(name)).json
+    before = (await face.get(name, user=ADMIN)).json
+    formats = [value["data"]["format"] for value in before["values"]]
+    expected = ["string", "base64", "base64", "vlist", "key", "string", "string", "site", "key", "admin", "base64"]
+    assert formats == [*expected, "admin"]
     assert (await face("PUT", f"/api/handles/{name}", before, user=ADMIN)).status == 200
-    assert (await face.get(name)).json == before
+    assert (await face.get(name, user=ADMIN)).json == before

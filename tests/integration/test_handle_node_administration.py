@@ -1,6 +1,5 @@
 """A whole node of two workers, administered over TCP: whichever worker a connection reaches, it is the same node."""
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -9,48 +8,14 @@ import pytest
 
 from identifiers.handle_wire import codes
 from identifiers.handle_wire.answers import Resolved
-from identifiers.handle_wire.envelope import ENVELOPE_OCTETS, parse_envelope
-from identifiers.handle_wire.header import parse_header
-from identifiers.handle_wire.requests import CreateHandle, Login, Resolution
+from identifiers.handle_wire.requests import CreateHandle, HomePrefix, Login, Resolution, UnhomePrefix
 from identifiers.values import Reference, Value
-from resolver.handle.exchange import Peer
+from tests.handle_sockets import Connections
 from tests.handle_stack import SECRET, Client
 from tests.support import NodeProcess, eventually
 
 ADMIN = Reference("88.118.8/ADMIN", 300)
 OWN_ID = 10_001
-
-
-class Connections:
-    """Stands where tests in one process have a worker: each message goes over a new connection, or all over one."""
-
-    def __init__(self, address: str, *, one: bool = False) -> None:
-        self.host, _, self.port = address.rpartition(":")
-        self.one = one
-        self.streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-
-    async def answers(self, _peer: Peer, octets: bytes) -> list[bytes]:
-        if self.streams is None or not self.one:
-            self.streams = await asyncio.open_connection(self.host, int(self.port))
-        reader, writer = self.streams
-        writer.write(octets)
-        answers = [await _message(reader)]
-        while parse_header(answers[-1][ENVELOPE_OCTETS:]).flags & codes.CONTINUES:
-            answers.append(await _message(reader))
-        if not self.one:
-            writer.close()
-            await writer.wait_closed()
-        return answers
-
-    async def close(self) -> None:
-        if self.streams is not None:
-            self.streams[1].close()
-            await self.streams[1].wait_closed()
-
-
-async def _message(reader: asyncio.StreamReader) -> bytes:
-    head = await asyncio.wait_for(reader.readexactly(ENVELOPE_OCTETS), 10)
-    return head + await asyncio.wait_for(reader.readexactly(parse_envelope(head).length), 10)
 
 
 async def set_up(node: NodeProcess, session: aiohttp.ClientSession) -> None:
@@ -99,6 +64,10 @@ async def test_administration_reaches_every_face_over_any_worker(tmp_path: Path)
             assert SECRET.decode() not in await answer.text()
         async with session.post(f"{node.url}/internal/v1/handle", data=b"x") as answer:
             assert answer.status == 400
+
+        stranger = Client(anew)  # without the session: the key below the unhomed prefix has to be proved again
+        for request in (UnhomePrefix("88.118.8"), HomePrefix("88.118.8")):
+            assert (await stranger.done(request, ADMIN)).rc == 1
 
 
 async def _is_found(session: aiohttp.ClientSession, node: NodeProcess, name: str) -> bool:

@@ -67,7 +67,7 @@ def test_a_deposit_is_made_shown_checked_and_restored(operator: Operator, databa
     shown = operator.on_node("log", "--json")
     assert '"status":"SUCCESS"' in shown.stdout
     backup = str(operator.data_dir / "escrow" / "backup")
-    checked = operator.on_node("verify", backup, "--compare")
+    checked = operator.on_node("verify", backup, "--compare", "--files-only")
     assert checked.exit_code == 0, checked.output
     assert "own copy" in checked.stdout
     assert "not opened: it is for another key" in checked.stdout
@@ -90,6 +90,10 @@ def test_exit_codes_say_what_failed(operator: Operator, database: str) -> None:
     assert operator.on_node("deposit").exit_code == 4
     operator.configure()
     assert operator.on_node("deposit").exit_code == 0
+    operator.configure(prefixes="88.119")
+    foreign = operator.on_node("restore", str(operator.data_dir / "escrow" / "backup"), "--database", database)
+    assert (foreign.exit_code, "is of another node: its prefix is 88.118" in foreign.stderr) == (8, True)
+    operator.configure()
     arrived = str(operator.base / "platform")
     stranger = operator.on_node("verify", arrived, "--signer", str(operator.base / "platform.pem.pub"))
     assert (stranger.exit_code, "signature is wrong" in stranger.stderr) == (5, True)

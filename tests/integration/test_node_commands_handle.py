@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -15,6 +16,7 @@ from identifiers.handle_wire.keys import load_public_key, public_octets
 from identifiers.handle_wire.requests import AddValue, CreateHandle, DeleteHandle, HomePrefix, ModifyValue, RemoveValue
 from identifiers.octets import string
 from identifiers.values import Reference, Value
+from node.commands.passphrase import ask_passphrase
 from tests.node_command import Outcome, run_command
 from tests.stand_in_handle_server import StandInHandleServer
 
@@ -90,6 +92,24 @@ def test_a_private_key_proves_who_asks_in_each_form_of_its_file(
         arguments += ["--key-password-file", str(tmp_path / "password")]
     outcome = handle(server, "delete", "88.118.8/P", *arguments)
     assert (outcome.code, outcome.out) == (0, "deleted 88.118.8/P\n")
+
+
+def test_an_encrypted_key_is_opened_by_the_environment_or_at_a_terminal(
+    server: StandInHandleServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.key = PRIVATE.public_key()
+    sealed = PRIVATE.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"opens it"))
+    (tmp_path / "key").write_bytes(sealed)
+    command = ["handle", "delete", "88.118.8/P", "--server", server.address, "--auth", WHO]
+    command += ["--key-file", str(tmp_path / "key")]
+    opened = run_command(*command, environment={"IDNODE_HANDLE_KEY_PASSWORD": "opens it"})
+    assert (opened.code, opened.out) == (0, "deleted 88.118.8/P\n")
+    for environment, said in (({}, "IDNODE_HANDLE_KEY_PASSWORD"), ({"IDNODE_HANDLE_KEY_PASSWORD": "x"}, "not open")):
+        refused = run_command(*command, environment=environment)
+        assert (refused.code, said in refused.err) == (2, True), refused
+    monkeypatch.setattr("node.commands.passphrase.sys.stdin", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("getpass.getpass", lambda prompt: f"what was typed after {prompt!r}")
+    assert ask_passphrase(Path("a.key")) == b"what was typed after 'Passphrase of a.key: '"
 
 
 def test_an_sm2_key_proves_who_asks(server: StandInHandleServer, tmp_path: Path) -> None:

@@ -183,6 +183,34 @@ def test_what_was_exported_is_imported_again_into_an_empty_node(node: StandInNod
     assert node.records == before
 
 
+def test_records_follow_the_templates_again_that_they_were_exported_with(node: StandInNode, tmp_path: Path) -> None:
+    for at, template in enumerate(["pump", None, "valve", "pump"]):
+        name = f"88.118.8/SN{at}"
+        node.records[name] = (name, [{"index": 2000, "type": "id", "data": "REFUSE" if at == 3 else "x"}])
+        if template is not None:
+            node.followed[name] = template
+    exported = tmp_path / "exported.ndjson"
+    assert run_at(node, "export", "--prefix", "88.118.8", "--output", str(exported)).code == 0
+    before, followed = dict(node.records), dict(node.followed)
+    del before["88.118.8/SN3"]
+    node.records.clear()
+    node.followed.clear()
+    assert run_at(node, "import", str(exported), "--prefix", "88.118.8").code == 3
+    assert (node.records, node.followed) == (before, followed)
+    assert node.batches == [["88.118.8/SN0", "88.118.8/SN3"], ["88.118.8/SN1"], ["88.118.8/SN2"]]
+    assert [reject["line"] for reject in rejects_of(exported)] == ["4"]
+
+
+def test_a_template_given_for_the_import_holds_for_every_record(node: StandInNode, tmp_path: Path) -> None:
+    node.templates["pump"] = {"items": []}
+    file = tmp_path / "exported.ndjson"
+    file.write_text(
+        '{"identifier":"88.118.8/A","values":[],"template":"valve"}\n{"identifier":"88.118.8/B","values":[]}\n'
+    )
+    assert run_at(node, "import", str(file), "--prefix", "88.118.8", "--template", "pump").code == 0
+    assert node.followed == {"88.118.8/A": "pump", "88.118.8/B": "pump"}
+
+
 def test_only_the_last_request_waits_for_the_replica(node: StandInNode, tmp_path: Path) -> None:
     file = tmp_path / "products.csv"
     file.write_text("id\n" + "".join(f"SN{n}\n" for n in range(5)))

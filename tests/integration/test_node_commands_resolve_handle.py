@@ -176,17 +176,58 @@ def test_circles_of_aliases_referrals_and_services_end(servers: Servers) -> None
     leaf.records["88.118.8/B"] = (Value(1, "HS_ALIAS", b"88.118.8/a"),)
     leaf.referrals["88.118.8/C"] = Referral("", (Value(1, "HS_SITE", leaf.site),))
     root.records["0.NA/88.118.9"] = (Value(1, "HS_SERV", b"88.118.9/SERVICE"),)
-    for name, said in (("88.118.8/A", "circle"), ("88.118.8/C", "circle"), ("88.118.9/X", "more than 64 servers")):
+    for name, said in (("88.118.8/A", "circle"), ("88.118.8/C", "circle"), ("88.118.9/X", "circle")):
         outcome = find(root, name)
         assert (outcome.code, outcome.out) == (4, "")
         assert said in outcome.err
     assert len(root.asked) + len(leaf.asked) < 100
 
 
+def test_whoever_serves_the_prefix_above_is_asked_for_what_has_no_prefix_record(servers: Servers) -> None:
+    root, leaf = servers
+    root.records = {"0.NA/88.118": (Value(1, "HS_SITE", leaf.site),)}
+    leaf.refused["0.NA/88.118.8"] = 301
+    assert find(root, NAME, NAME).out == SHOWN * 2
+    assert leaf.names_asked() == ["0.NA/88.118.8", NAME, NAME]
+    leaf.refused[NAME] = 301
+    root.records[NAME] = VALUES
+    assert find(root, NAME).out == SHOWN
+
+
+def test_services_that_lead_on_and_on_end_after_so_many_questions(servers: Servers) -> None:
+    root, _ = servers
+    root.records = {f"0.NA/{at}": (Value(1, "HS_SERV", f"{at + 1}/S".encode()),) for at in range(100)}
+    outcome = find(root, "0/X")
+    assert (outcome.code, len(root.asked)) == (4, 64)
+    assert "more than 64 servers" in outcome.err
+
+
+def test_a_server_that_says_it_has_moved_is_looked_up_again_once(servers: Servers) -> None:
+    root, leaf = servers
+    for rc in (300, 301):
+        leaf.refused[NAME] = rc
+        root.asked.clear()
+        find(root, NAME)
+        assert root.names_asked().count("0.NA/88.118.8") == 2
+
+
+def test_an_alias_is_followed_unless_its_index_is_asked_for(servers: Servers) -> None:
+    root, leaf = servers
+    leaf.records["88.118.8/OLD"] = (Value(5, "HS_ALIAS", NAME.encode()),)
+    assert find(root, "88.118.8/OLD", "--index", "1").out == "88.118.8/OLD\n  1  URL  https://x\n"
+    assert find(root, "88.118.8/OLD", "--index", "5").out == f"88.118.8/OLD\n  5  HS_ALIAS  {NAME}\n"
+
+
+def test_a_record_below_a_prefix_record_is_the_roots(servers: Servers) -> None:
+    root, _ = servers
+    root.records["0.NA/88.118/NOTES"] = (Value(1, "NOTE", b"n"),)
+    assert find(root, "0.NA/88.118/NOTES").out == "0.NA/88.118/NOTES\n  1  NOTE  n\n"
+
+
 def test_a_prefix_nobody_knows_is_not_found(servers: Servers) -> None:
-    outcome = find(servers[0], "88.999.1/X")
+    outcome = find(servers[0], "88.999.1/X", "88.999.1/Y")
     assert (outcome.code, outcome.out) == (1, "")
-    assert servers[0].names_asked()[0] == "0.NA/88.999.1"
+    assert servers[0].names_asked() == ["0.NA/88.999.1", "0.NA/88.999", "0.NA/88", "88.999.1/X", "88.999.1/Y"]
 
 
 def test_the_root_may_be_a_file_with_its_site_as_octets_or_json(servers: Servers, tmp_path: Path) -> None:

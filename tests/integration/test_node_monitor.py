@@ -1,95 +1,35 @@
 """The self-check, round by round at the test's time: events, stretches, the database away, and E1/E2 in the queue."""
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+import asyncio
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import msgspec
 import orjson
-from prometheus_client import CollectorRegistry
 
-from node.monitor.database import Database
-from node.monitor.event_spool import EventSpool
-from node.monitor.metrics import MonitorMetrics
 from node.monitor.prober import RouteProbed
-from node.monitor.seen import Seen
-from node.monitor.self_check import THRESHOLD, Rules, SelfCheck
-from node.monitor.watch import Holds, Probed
-from registry.service.prefix_routes import Address
+from node.monitor.self_check import THRESHOLD
+from node.monitor.watch import ATTACK, NETWORK, SYSTEM, Probed
 from registry.tables import node_events
 from sync.events import EventFeed
 from sync.tables.fields import check_row
 from tests.periods import node_at
+from tests.told_events import FAILED, START, WELL
+from tests.told_events import Run as ScriptedRun
 
-START = datetime(2031, 5, 6, 1, 2, 3, tzinfo=UTC)
-WELL, FAILED = Probed(is_well=True), Probed(is_well=False, cause="answers\n503")
 AWAY = "postgresql://idnode@127.0.0.1:9/nowhere"
 
 
-class Probes:
-    """Probes that see what the test says."""
+class Run(ScriptedRun):
+    """The same, with what it shows, and the events that it wrote down."""
 
-    def __init__(self) -> None:
-        self.registers: Sequence[Probed] = [WELL, WELL, WELL]
-        self.resolves: Mapping[str, Sequence[Probed]] = {"http://127.0.0.1:8080": [WELL, WELL, WELL]}
-        self.of_routes: dict[tuple[str, str], RouteProbed] = {}
-
-    async def registration(self, now: datetime) -> Sequence[Probed]:  # noqa: ARG002 - as the prober's
-        return self.registers
-
-    async def resolution(self) -> Mapping[str, Sequence[Probed]]:
-        return self.resolves
-
-    async def host(self) -> Mapping[str, Probed]:
-        return {"disk": WELL}
-
-    def lag_s(self) -> float | None:
-        return 0.25
-
-    async def routes(
-        self,
-        routes: Mapping[str, Sequence[Address]],  # noqa: ARG002 - as the prober's
-    ) -> Mapping[tuple[str, str], RouteProbed]:
-        return self.of_routes
-
-
-class Run:
-    """A self-check whose time passes when the test says so."""
-
-    def __init__(self, directory: Path, dsn: str) -> None:
-        self.directory = directory
-        self.now = START
-        self.probes = Probes()
-        self.start(dsn)
-
-    def start(self, dsn: str) -> None:
-        """Start it."""
-        holds = Holds(timedelta(seconds=30), timedelta(seconds=60))
-        self.spool = EventSpool(self.directory / "events")
-        self.database = Database(dsn)
-        self.check = SelfCheck(
-            Rules("88.118", "1.0", 10, 10, 51, holds),
-            self.probes,
-            self.spool,
-            Seen(self.directory / "seen"),
-            self.database,
-            self.directory / "monitor.json",
-            MonitorMetrics(CollectorRegistry()),
-            lambda: self.now,
-        )
-
-    async def start_again(self, dsn: str) -> None:
-        """Start it anew from what is on the disk, as after a kill."""
-        await self.database.close()
-        self.start(dsn)
-
-    async def pass_(self, seconds: int) -> None:
-        """Let rounds be made every ten seconds."""
-        for _ in range(seconds // 10):
-            await self.check.round()
-            self.now += timedelta(seconds=10)
+    @property
+    def told(self) -> list[node_events.Event]:
+        lines = (self.directory / "events").read_bytes().splitlines()
+        written = [msgspec.json.decode(line).get("event") for line in lines]
+        return [msgspec.convert(one, node_events.Event) for one in written if one is not None]
 
     def status(self) -> Any:
         return orjson.loads((self.directory / "monitor.json").read_bytes())
@@ -209,6 +149,75 @@ async def test_an_unreachable_route_is_the_enterprises_event_until_the_route_is_
     run.probes.of_routes = {}
     await run.pass_(80)
     assert [row[0] for row in await rows(registry_database, EVENTS)] == ["abnormal", "recovered"]
+    await run.database.close()
+
+
+HTTP, UNREACHABLE = "http://id.example", FAILED._replace(is_unreachable=True)
+PLACE = "192.0.2.9 UDP 2641"
+ALL_WELL = {"disk": WELL, "replica lag": WELL, "clock": WELL}
+
+
+CAUSES: tuple[tuple[dict[str, Any], str, str, int], ...] = (
+    ({"registers": [FAILED] * 3}, "88.118", "registration", SYSTEM),
+    ({"resolves": {HTTP: [FAILED] * 3}}, "88.118", f"resolution {HTTP}", SYSTEM),
+    ({"resolves": {HTTP: [UNREACHABLE] * 3}}, "88.118", f"resolution {HTTP}", NETWORK),
+    ({"resolves": {HTTP: [UNREACHABLE] * 3}, "here": FAILED}, "88.118", f"resolution {HTTP}", SYSTEM),
+    ({"resolves": {HTTP: [UNREACHABLE, FAILED, FAILED]}}, "88.118", f"resolution {HTTP}", SYSTEM),
+    ({"conditions": ALL_WELL | {"disk": FAILED}}, "88.118", "disk", SYSTEM),
+    ({"conditions": ALL_WELL | {"replica lag": FAILED}}, "88.118", "replica lag", SYSTEM),
+    ({"conditions": ALL_WELL | {"clock": FAILED}}, "88.118", "clock", SYSTEM),
+    ({"turned_away": FAILED}, "88.118", "rate limiter", ATTACK),
+    ({"of_routes": {("88.118.9", PLACE): RouteProbed(FAILED, WELL)}}, "88.118.9", f"route {PLACE}", NETWORK),
+    (
+        {"of_routes": {("88.118.9", PLACE): RouteProbed(WELL, FAILED)}},
+        "88.118.9",
+        f"probe identifier at {PLACE}",
+        SYSTEM,
+    ),
+)
+
+
+async def test_each_cause_has_its_type_and_recovers(registry_database: str, tmp_path: Path) -> None:
+    run, began = Run(tmp_path, registry_database), []
+    for fault, *_ in CAUSES:
+        run.probes.heal()
+        await run.pass_(100)
+        began.append(run.now)
+        for name, seen in fault.items():
+            setattr(run.probes, name, seen)
+        await run.pass_(80)
+    run.probes.heal()
+    await run.pass_(100)
+    abnormal = [event for event in run.told if event.event_type == "abnormal"]
+    assert [(one.prefix, one.condition, one.abnormal_type) for one in abnormal] == [tuple(told) for _, *told in CAUSES]
+    for event, at in zip(abnormal, began, strict=True):
+        assert abs(event.occurred_at - at) <= timedelta(seconds=10), event.condition
+    recovered = [event.related_event_no for event in run.told if event.event_type == "recovered"]
+    assert recovered == [event.event_no for event in abnormal]
+    await run.database.close()
+
+
+async def test_what_limits_turn_away_is_an_attack_after_a_minute(registry_database: str, tmp_path: Path) -> None:
+    run = Run(tmp_path, registry_database)
+    run.probes.turned_away = FAILED
+    await run.pass_(60)
+    assert await rows(registry_database, EVENTS) == []
+    await run.pass_(10)
+    assert [row[2] for row in await rows(registry_database, EVENTS)] == ["rate limiter"]
+    await run.database.close()
+
+
+async def test_probes_of_routes_that_take_long_hold_no_round_up(registry_database: str, tmp_path: Path) -> None:
+    run = Run(tmp_path, registry_database)
+    answered = run.probes.answered = asyncio.Event()
+    answered.clear()
+    run.probes.of_routes = {("88.118.9", PLACE): RouteProbed(FAILED, WELL)}
+    await run.pass_(50)
+    assert await rows(registry_database, EVENTS) == []
+    assert run.status()["checked_at"] == "2031-05-06T01:02:43Z"
+    answered.set()
+    await run.pass_(50)
+    assert [row[1] for row in await rows(registry_database, EVENTS)] == ["88.118.9"]
     await run.database.close()
 
 

@@ -335,3 +335,10 @@ async def test_without_the_database_the_log_of_the_process_has_the_entry(
     await Recorder(api.context.pool).record(origin, datetime.now(UTC), changing=True, reachable=False)
     assert "actor=acc_1 address=192.0.2.1 action='PUT /x'" in caplog.text
     assert await entries(api, "result=database_away") == []
+
+
+async def test_asking_for_the_head_of_an_export_leaves_the_connection_in_order(api: Api) -> None:
+    for query in ("", "?format=csv"):
+        head = await api.admin("HEAD", f"{AUDIT}:export{query}")
+        assert (head.status, head.body) == (200, b"")
+        assert (await api.admin("GET", f"{AUDIT}:export{query}")).body

@@ -373,3 +373,18 @@ async def test_a_stalled_sender_is_told_so(api: Api, monkeypatch: pytest.MonkeyP
         lines = [json.loads(line) async for line in reply.content]
     assert lines[0]["status"] == "created"
     assert lines[-1]["summary"]["problem"]["code"] == "batch_stalled"
+
+
+async def test_a_line_without_the_values_its_writer_cannot_see_is_what_is_stored(api: Api) -> None:
+    shown = {"index": 1, "type": "URL", "data": "https://example.com/1"}
+    hidden = {"index": 2, "type": "SECRET", "data": "x", "permissions": "0100"}
+    await api.admin("PUT", "/api/v1/identifiers/88.118.8/SN1", {"values": [shown, hidden]})
+    lines = [
+        {"identifier": "88.118.8/SN1", "values": [shown]},
+        {"identifier": "88.118.8/SN1", "values": [{**shown, "data": "https://example.com/2"}]},
+        {"identifier": "88.118.8/SN1", "values": []},
+    ]
+    same, *others, _ = await api.admin.batch(lines)
+    assert same["status"] == "unchanged"
+    assert [other["code"] for other in others] == ["identifier_exists"] * 2
+    assert (await api.admin("GET", "/api/v1/identifiers/88.118.8/SN1")).json["withheld"] == [2]

@@ -1,5 +1,6 @@
 """Events as an operator enters them over the API, and the monitoring interface for the national node."""
 
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from registry.tables import node_events
 from registry.tables.node_events import Event
+from sync.service import prepare as service_prepare
 from tests.registry_api import Api, running_api
 
 NOW = datetime(2031, 5, 6, 1, 2, 3, tzinfo=UTC)
@@ -87,3 +89,36 @@ async def test_a_days_performance_is_told_as_m1(api: Api) -> None:
     ):
         assert (await api.admin("GET", f"/monitor/v1/metrics?{query}")).json["code"] == code
     assert (await api.admin("GET", "/monitor/v1/events?after=x")).json["code"] == "bad_parameter"
+
+
+async def test_of_an_enterprise_with_a_node_of_its_own_is_shown_what_that_told(api: Api) -> None:
+    told = {"prefix": "88.118.8", "stat_date": "2031-05-05", "resolution_qps_max": 7, "x_resolution_count": 9}
+    query = "/monitor/v1/metrics?scope=88.118.8&date="
+    async with api.context.pool.acquire() as connection:
+        await service_prepare(api.dsn)
+        await connection.execute("UPDATE prefixes SET hosting = 'routed', hosting_state = 'not_hosted'")
+        await connection.execute(
+            "INSERT INTO lookup_latency VALUES ('2031-05-05', '88.118.8', 4, 1000, 100, $1, 400, $1)", NOW
+        )
+        await connection.execute(
+            "INSERT INTO report_enterprise_facts VALUES ('88.118', 'M2', '88.118.8', '2031-05-05', $1, $2)",
+            json.dumps([told]),
+            NOW,
+        )
+    found = (await api.admin("GET", f"{query}2031-05-05")).json
+    assert {name: value for name, value in found.items() if value is not None} == told
+    assert found["resolution_latency_avg_ms"] is None, "what this node measured of referrals is not its performance"
+    missing = await api.admin("GET", f"{query}2031-05-04")
+    assert (missing.status, missing.json["code"]) == (404, "not_told")
+
+
+async def test_a_day_whose_stretches_are_forgotten_holds_as_much_as_was_told(api: Api) -> None:
+    await service_prepare(api.dsn)
+    async with api.context.pool.acquire() as connection:
+        await connection.execute(
+            "INSERT INTO report_periods (reporter, task, kind, starts_at, state, measured_seconds, closed_at) "
+            "VALUES ('88.118', 'M1', 'day', '2031-01-04T16:00:00Z', 'closed', 86000, $1)",
+            NOW,
+        )
+    found = (await api.admin("GET", "/monitor/v1/metrics?date=2031-01-05&scope=88.118.8")).json
+    assert found["x_measured_seconds"] == 86_000

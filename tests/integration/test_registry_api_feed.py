@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import hashlib
 import json
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -97,6 +98,7 @@ async def test_every_change_comes_once_and_in_order(api: Api) -> None:
     assert rows[2]["data"]["successor"] == "88.118.8/A"
     assert rows[3]["data"]["primary"] == "88.118.8/A"
     assert {row["op"] for row in rows} == {"upsert"}
+    assert all(re.fullmatch(r"[0-9-]{10}T[0-9:]{8}Z", row["at"]) for row in rows)  # whole seconds, as everywhere
     _, again = await read(api.admin, f"after={rows[1]['c']}&tables=REC")
     assert again == rows[2:]
 
@@ -233,6 +235,8 @@ async def test_a_cursor_older_than_the_journal_is_gone(api: Api) -> None:
         await connection.execute("UPDATE journal_state SET dropped_xid = '1000000000'")
     reply = await api.admin("GET", f"{CHANGES}?after={head['next']}")
     assert (reply.status, reply.json["code"]) == (410, "cursor_expired")
+    again, _ = await read(api.admin, f"after={reply.json['oldest']}")
+    assert again["from"] == again["oldest"] == reply.json["oldest"]
 
 
 async def test_a_snapshot_and_what_follows_it_are_the_registry(api: Api) -> None:

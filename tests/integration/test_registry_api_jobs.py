@@ -173,6 +173,7 @@ async def test_an_update_adds_replaces_and_removes_single_values(api: Api) -> No
         (7, "rejected", "bad_values"),
         (8, "rejected", "bad_row"),
     ]
+    assert (found[5]["identifier"], found[5]["field"]) == ("88.118.8/SN1", "other")
     assert await data_of(api, "SN1") == "b"
     assert [
         value["index"] for value in (await api.admin("GET", "/api/v1/identifiers/88.118.8/SN2")).json["values"]

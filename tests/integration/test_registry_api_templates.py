@@ -293,6 +293,51 @@ async def test_a_published_template_is_changed_item_by_item(api: Api) -> None:
     assert same.json == changed.json, "no change, not even of the instant"
 
 
+async def test_what_others_have_and_what_is_not_there_is_told_with_the_rest_as_it_was_sent(api: Api) -> None:
+    items = [
+        {"index": 2000, "name": "serial", "type": "serial", "unique": True},
+        {"index": 2001, "name": "part", "type": "part", "data_type": "reference"},
+        {"index": 2002, "name": "Made on", "type": "made", "data_type": "date"},
+        {"index": 2003, "name": "secret", "type": "secret", "grade": 3},
+    ]
+    await api.admin("POST", TEMPLATES, template(items=items))
+    serial = {"index": 2000, "type": "serial", "data": "S1"}
+    hidden = {"index": 2003, "type": "secret", "data": "x"}
+    await api.admin("PUT", ONE, {"values": [serial, hidden], "template": "product-1"})
+    part = {"index": 2001, "type": "part", "data": "88.118.8/NONE"}
+    bad = {**MADE, "data": "22 November"}
+
+    async def fields(method: str, name: str, *values: dict[str, Any], **rest: Any) -> tuple[str, list[str]]:
+        reply = await api.admin(method, f"/api/v1/identifiers/88.118.8/{name}", {"values": values, **rest})
+        assert reply.status in (409, 422), reply.body
+        return reply.json["code"], [fault["field"] for fault in reply.json["errors"]]
+
+    follows = {"template": "product-1"}
+    assert await fields("PUT", "SN2", bad, part, serial, **follows) == (
+        "template_violated",
+        ["values[0].data", "values[1].data", "values[2].data"],
+    )
+    assert await fields("PUT", "SN2", part, serial, **follows) == (
+        "bad_reference",
+        ["values[0].data", "values[1].data"],
+    )
+    assert await fields("PUT", "SN2", {"index": 1, "type": "URL", "data": ""}, serial, **follows) == (
+        "unique_value_taken",
+        ["values[1].data"],
+    )
+    await api.admin("PUT", "/api/v1/identifiers/88.118.8/SN2", {"values": [], **follows})
+    assert await fields("PUT", "SN2", part, serial, bad, **follows) == (
+        "template_violated",
+        ["values[2].data", "values[0].data", "values[1].data"],
+    )
+    assert await fields("PATCH", "SN1", part) == ("bad_reference", ["values[0].data"])
+    await api.admin(
+        "PATCH", f"{TEMPLATES}/product-1", {"items": [{"name": "brand", "type": "brand", "required": True}]}
+    )
+    await api.admin("PATCH", f"{TEMPLATES}/product-1", {"items": [{"index": 2000, "length_max": 1}]})
+    assert await fields("PATCH", "SN1", bad) == ("template_violated", ["values", "values[0].data", "values"])
+
+
 async def test_a_shared_template_of_others_is_read_and_copied_once_it_is_published(api: Api) -> None:
     mine = (await api.admin("GET", "/api/v1/prefixes/88.118.8")).json["enterprise"]
     other = await api.prefix("88.118.9", "Valves")

@@ -67,6 +67,8 @@ def registry_answer(caller: Caller, status: int, body: bytes) -> str:
     """Tell a request that was carried out from one that was refused, and both from a fault of the test."""
     if status < 300:
         return "+"
+    if status == 409 and b'"not_reporting"' in body:  # who may give orders is told that this node has nothing to order
+        return "+"
     if status == 404 and b'"unknown_snapshot"' in body:  # who may not see a snapshot is not told that it is there
         return "-"
     return "-" if status == (401 if caller.role is None else 403) else "?"

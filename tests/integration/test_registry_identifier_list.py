@@ -147,6 +147,14 @@ async def test_through_the_rest_api_a_withdrawn_identifier_is_never_given_again(
     assert (refused.status, refused.json["code"]) == (409, "identifier_withdrawn")
 
 
+async def test_what_was_withdrawn_in_favour_of_another_is_never_created_again(api: Api, owner: Client) -> None:
+    await write(api, owner, "create", [entry(1), entry(2)])
+    path = "/api/v1/identifiers/88.118.8/SN1"
+    assert (await owner("DELETE", f"{path}?successor=88.118.8/SN2")).json["version"] == 2
+    assert told(await write(api, owner, "create", [entry(1), entry(2)])) == ["identifier_withdrawn", "unchanged"]
+    assert (await owner("GET", path)).json["remedy"] == "use 88.118.8/SN2"
+
+
 async def test_every_change_of_a_list_is_in_the_journal(api: Api, owner: Client) -> None:
     await write(api, owner, "create", [entry(number) for number in range(3)])
     await write(api, owner, "update", [entry(1, name="y")])

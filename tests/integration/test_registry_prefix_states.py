@@ -310,6 +310,22 @@ async def test_an_enterprise_has_at_most_a_hundred_prefixes(api: Api) -> None:
     assert (await apply_for(api, owner)).status == 201
 
 
+@pytest.mark.parametrize("state", ["suspended", "withdrawn"])
+async def test_records_below_a_prefix_that_is_stopped_are_gone_for_all_but_its_enterprise(api: Api, state: Any) -> None:
+    owner, other = await api.prefix(), await api.prefix("88.118.9", "Valves")
+    path = "/api/v1/identifiers/88.118.8/SN1"
+    await api.admin("PUT", path, {"values": []})
+    stranger = await api.holder("enterprise_user", other)
+    assert (await stranger("GET", path)).status == 200
+    await put_in(api, state)
+    gone = await stranger("GET", path)
+    assert (gone.status, gone.json["code"]) == (410, f"prefix_{state}")
+    detail = await stranger("GET", "/identityv2/data/detail?handle=88.118.8/SN1")
+    assert (detail.json["status"], detail.json["error"]) == (-2, "unknown_identifier")
+    for reader in (await api.holder("enterprise_user", owner), api.admin):
+        assert (await reader("GET", path)).status == 200
+
+
 async def test_prefixes_are_listed_by_their_state(api: Api) -> None:
     await applied(api)
     listed = await api.admin("GET", f"{PREFIXES}?state=applied")

@@ -1,11 +1,13 @@
 """The SNMS-compatible calls about accounts, files, enterprises and prefixes, in the shapes existing clients send."""
 
 import hashlib
+import io
 import itertools
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 import aiohttp
 import pytest
@@ -45,7 +47,7 @@ async def api(registry_database: str, tmp_path: Path) -> AsyncIterator[Api]:
 
 async def upload(client: Client, content: bytes, name: str = "a.png") -> Any:
     form = aiohttp.FormData()
-    form.add_field("file", content, filename=name, content_type="application/octet-stream")
+    form.add_field("file", io.BytesIO(content), filename=name, content_type="application/octet-stream")
     headers = {"Authorization": f"Bearer {client.token}"}
     async with client.session.post("http://registry/snms/api/file/upload", data=form, headers=headers) as answer:
         return await answer.json()
@@ -155,6 +157,7 @@ async def test_an_enterprise_applies_is_approved_configured_and_signs_in(api: Ap
 @pytest.mark.parametrize(
     ("basic", "message"),
     [
+        ({"entPrefix": "88.998.1"}, "参数entPrefix取值不合法: "),
         ({"orgName": None}, "缺少必要的请求参数: orgName"),
         ({"orgName": "x" * 256}, "参数orgName长度超过255"),
         ({"orgNature": "6"}, "参数orgNature取值不合法"),
@@ -169,7 +172,9 @@ async def test_an_application_that_is_not_acceptable_leaves_nothing_behind(
     api: Api, basic: dict[str, Any], message: str
 ) -> None:
     sent = await application(api.admin, **basic)
-    assert refusal(await api.admin("POST", APPLY, sent)).startswith(message)
+    refused = await api.admin("POST", APPLY, sent)
+    assert refusal(refused).startswith(message)
+    assert refused.json["field"] == f"entBasicInfo.{next(iter(basic))}"
     wrong = await api.client(None)("POST", "/identity/token", {"username": "demo-pump", "password": PASSWORD})
     assert refusal(wrong) == "用户名/密码错误！"
     assert ok(await api.admin("GET", "/snms/api/v3/ent/page"))["totalElements"] == 0
@@ -190,9 +195,8 @@ async def test_names_contacts_certificates_files_and_prefixes_are_used_once(api:
         assert refusal(await api.admin("POST", APPLY, again)) == message
     fresh = second | {"sysUser": second["sysUser"] | user}
     same = {"orgCrtType": "1", "orgCrtCode": "91990000MA0DEMAT2P"}
-    assert refusal(await api.admin("POST", APPLY, fresh | {"entBasicInfo": second["entBasicInfo"] | same})) == (
-        "单位证件已存在"
-    )
+    duplicate = await api.admin("POST", APPLY, fresh | {"entBasicInfo": second["entBasicInfo"] | same})
+    assert (refusal(duplicate), duplicate.json["field"]) == ("单位证件已存在", "entBasicInfo.orgCrtCode")
     basic = second["entBasicInfo"] | {"orgCrtType": 2}
     used = {"orgCrtImgRid": first["entBasicInfo"]["orgCrtImgRid"]}
     assert refusal(await api.admin("POST", APPLY, fresh | {"entBasicInfo": basic | used})) == "文件不存在或已被关联"
@@ -229,6 +233,16 @@ async def test_a_registered_user_applies_with_its_own_account(api: Api) -> None:
     assert ok(await own("GET", "/snms/api/v3/ent/detail"))["entBasicInfo"]["orgDesc"] == "泵"
     assert ok(await own("GET", f"/snms/api/prefix/query?prefix={PREFIX}"))["status"] == 4
 
+    enterprise = (await api.admin("GET", "/api/v1/enterprises")).json["items"][0]["id"]
+    assert (await api.admin("POST", f"/api/v1/enterprises/{enterprise}:approve", {})).status == 200
+    another = sent | {"username": "demo", "entBasicInfo": corrected | {"entPrefix": "88.999.15908"}}
+    ok(await own("POST", "/snms/api/v3/ent/upgrade-apply", another))
+    ok(await own("POST", "/snms/api/v3/ent/upgrade-apply", another))
+    states = {
+        one: ok(await own("GET", f"/snms/api/prefix/query?prefix=88.999.{one}"))["status"] for one in (15907, 15908)
+    }
+    assert states == {15907: 1, 15908: 4}
+
 
 async def test_signing_in_tells_nothing_about_what_was_wrong(api: Api) -> None:
     nobody = api.client(None)
@@ -246,13 +260,29 @@ async def test_signing_in_tells_nothing_about_what_was_wrong(api: Api) -> None:
 async def test_files_are_told_by_their_content_and_read_by_their_owner(api: Api) -> None:
     for content in (PNG, JPEG, PDF):
         stored = (await upload(api.admin, content))["data"]
-        assert stored["path"].rpartition(".")[2] in ("png", "jpg", "jpeg", "pdf")
+        path, _, ending = stored["path"].rpartition(".")
+        assert (UUID(path).version, ending in ("png", "jpg", "jpeg", "pdf")) == (4, True)
         back = await api.admin("GET", f"/snms/api/file/{stored['id']}")
         assert back.body == content
     assert (await upload(api.admin, b"text"))["status"] == -2
+    for large in (PNG + bytes(2**20), PDF + bytes(5 * 2**20)):
+        refused = await upload(api.admin, large)
+        assert (refused["message"], refused["field"]) == ("文件过大: 图片不超过1MB, PDF不超过5MB", "file")
     owner = await api.holder("enterprise_user", await api.prefix("88.118.8"))
     assert refusal(await owner("GET", f"/snms/api/file/{stored['id']}"), -3) == "没有权限"
     assert refusal(await api.admin("GET", "/snms/api/file/99999"))
+
+
+async def test_an_enterprise_that_has_stated_nothing_is_shown_with_its_name(api: Api) -> None:
+    await api.prefix("88.999.4", "Pumps")
+    (listed,) = ok(await api.admin("GET", "/snms/api/v3/ent/page"))["content"]
+    detail = ok(await api.admin("GET", f"/snms/api/v3/ent/detail?id={listed['id']}"))
+    basic = detail["entBasicInfo"]
+    assert (basic.pop("orgName"), basic.pop("entPrefix")) == ("Pumps", "88.999.4")
+    assert set(basic.values()) == {None}
+    assert detail["entRegisterManageInfo"].pop("entInfoSyses") == []
+    assert set(detail["entRegisterManageInfo"].values()) == {None}
+    assert detail["entHostingAndIdentifyServeInfo"]["entInfoLicenses"] == []
 
 
 async def test_lists_show_nothing_of_others_and_number_their_pages(api: Api) -> None:

@@ -1,5 +1,6 @@
 """The SNMS-compatible calls about templates and identifiers, in the shapes existing clients send."""
 
+import asyncio
 import io
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -204,15 +205,23 @@ async def test_the_same_registration_again_is_success_and_another_one_is_refused
         (registration("P1", value(2000, "product_name", "a"), value(2000, "product_name", "b")), "同一索引出现多次"),
         (registration("P1", version="B2"), "模板不存在"),
         ({**registration("P1"), "handle": "88.999.4/P1"}, "前缀不存在"),
-        ({**registration("P1"), "handle": "nothing"}, None),
-        ({**registration("P1"), "handle": f"{PREFIX}/ P1"}, None),
+        (
+            registration("P1", {**value(2001, "produced_on", ""), "data": {"format": "string"}}),
+            "缺少必要的请求参数: value",
+        ),
+        ({**registration("P1"), "handle": "nothing"}, "标识不合法: "),
+        ({**registration("P1"), "handle": f"{PREFIX}/ P1"}, "标识不合法: "),
+        ({**registration("P1"), "handle": f"{PREFIX}/TPL-1"}, "标识不合法: "),
     ],
 )
 async def test_a_registration_that_is_not_acceptable_is_refused(
-    client: Client, sent: dict[str, Any], message: str | None
+    client: Client, sent: dict[str, Any], message: str
 ) -> None:
-    said = refusal(await client("POST", DATA, sent))
-    assert message is None or said == message
+    alone = await client("POST", DATA, sent)
+    (result,) = ok(await client("POST", f"{DATA}/batchCreate", [sent]))
+    for said in (refusal(alone), result["msg"]):
+        assert said.startswith(message) if message.endswith(" ") else said == message
+    assert alone.json["field"] == "handle" or not message.startswith("标识")
     assert refusal(await client("GET", f"{DATA}/detail?handle={PREFIX}/P1")) == "没有找到标识"
 
 
@@ -237,6 +246,15 @@ async def test_a_deleted_identifier_is_gone_and_may_be_registered_again(api: Api
     assert (await api.admin("GET", f"/api/v1/identifiers/{PREFIX}/P1")).status == 410
     ok(await client("POST", DATA, registration("P1", value(2000, "product_name", "再"))))
     assert (await api.admin("GET", f"/api/v1/identifiers/{PREFIX}/P1")).status == 200
+
+
+async def test_an_identifier_withdrawn_in_favour_of_another_is_not_registered_again(api: Api, client: Client) -> None:
+    ok(await client("POST", DATA, registration("P1")))
+    withdrawn = await api.admin("DELETE", f"/api/v1/identifiers/{PREFIX}/P1?successor={PREFIX}/P2")
+    assert withdrawn.json["version"] == 2
+    assert refusal(await client("POST", DATA, registration("P1"))) == "标识已存在"
+    (result,) = ok(await client("POST", f"{DATA}/batchCreate", [registration("P1")]))
+    assert (result["code"], result["msg"]) == (-2, "标识已存在")
 
 
 async def test_batches_answer_each_entry_in_order(client: Client) -> None:
@@ -305,3 +323,66 @@ async def test_an_idempotency_key_gets_its_first_answer_and_takes_no_other_reque
     ok(await client("POST", DATA, registration("P1"), headers=key))
     ok(await client("POST", DATA, registration("P1"), headers=key))
     refusal(await client("POST", DATA, registration("P2"), headers=key))
+
+
+async def test_an_idempotency_key_gets_its_first_answer_of_a_batch_too(client: Client) -> None:
+    ok(await client("POST", f"{DATA}/batchCreate", [registration("P1"), registration("P2")]))
+    names, key = [f"{PREFIX}/P1", f"{PREFIX}/NONE"], {"Idempotency-Key": "batch-1"}
+    first = ok(await client("DELETE", f"{DATA}/batchDelete", names, headers=key))
+    assert [one["msg"] for one in first] == ["success", "标识不存在"]
+    assert ok(await client("DELETE", f"{DATA}/batchDelete", names, headers=key)) == first
+    reused = await client("DELETE", f"{DATA}/batchDelete", [f"{PREFIX}/P2"], headers=key)
+    assert (refusal(reused), reused.json["error"]) == ("Idempotency-Key已用于其他请求", "idempotency_key_reused")
+    create = await client("POST", f"{DATA}/batchCreate", [registration("P3")], headers={"Idempotency-Key": "x" * 129})
+    assert create.json["error"] == "bad_idempotency_key"
+    ok(await client("GET", f"{DATA}/detail?handle={PREFIX}/P2"))
+
+
+async def test_a_record_of_another_face_names_the_version_of_its_template(api: Api, client: Client) -> None:
+    code = (await api.admin("GET", "/api/v1/templates")).json["items"][0]["code"]
+    put = {"values": [{"index": 2000, "type": "product_name", "data": "泵"}], "template": code}
+    written = await api.admin("PUT", f"/api/v1/identifiers/{PREFIX}/P1", put)
+    assert written.json["version"] == 1, written.body
+    detail = ok(await client("GET", f"{DATA}/detail?handle={PREFIX}/P1"))
+    assert (detail["templateVersion"], [one["index"] for one in detail["value"]]) == ("A10", [2000])
+
+
+async def test_a_rule_of_another_face_is_told_with_the_member_it_is_about(api: Api, client: Client) -> None:
+    items = [{"index": 2000, "name": "数量", "type": "count", "format": "integer"}]
+    made = {"code": "counted", "name": "n", "prefix": PREFIX, "version": "N1", "items": items, "publish": True}
+    assert (await api.admin("POST", "/api/v1/templates", made)).status == 201
+    refused = await client("POST", DATA, registration("P1", value(2000, "count", "many"), version="N1"))
+    assert refusal(refused) == "参数value取值不合法: 数量 is not a whole number like 42"
+    assert refused.json["field"] == "value[].data.value"
+
+
+async def test_an_enterprise_without_room_is_told_so(api: Api, enterprise: str, client: Client) -> None:
+    ok(await client("POST", DATA, registration("P1")))
+    limited = await api.admin("PUT", f"/api/v1/quotas/{enterprise}", {"identifiers_max": 1})
+    assert limited.status == 200, limited.body
+    ok(await client("POST", DATA, registration("P1")))
+    assert refusal(await client("POST", DATA, registration("P2"))) == "已达到标识数量上限"
+    results = ok(await client("POST", f"{DATA}/batchCreate", [registration("P1"), registration("P2")]))
+    assert [one["msg"] for one in results][-1] == "已达到标识数量上限"
+
+
+async def test_of_equal_batches_under_one_key_at_once_one_is_carried_out(api: Api, client: Client) -> None:
+    ok(await client("POST", f"{DATA}/batchCreate", [registration("P1"), registration("P2")]))
+    key, names = {"Idempotency-Key": "batch-2"}, [f"{PREFIX}/P1"]
+    replies = await asyncio.gather(*(client("DELETE", f"{DATA}/batchDelete", names, headers=key) for _ in range(5)))
+    assert {reply.json.get("error") or reply.json["data"][0]["msg"] for reply in replies} <= {
+        "success",
+        "request_in_progress",
+    }
+    assert ok(await client("DELETE", f"{DATA}/batchDelete", names, headers=key))[0]["msg"] == "success"
+
+    cut_off = {"Idempotency-Key": "batch-3"}
+    ok(await client("DELETE", f"{DATA}/batchDelete", [f"{PREFIX}/P2"], headers=cut_off))
+    await api.context.pool.execute("UPDATE idempotency_keys SET answer = '' WHERE key = 'batch-3'")
+    waits = await client("DELETE", f"{DATA}/batchDelete", [f"{PREFIX}/P2"], headers=cut_off)
+    assert waits.json["error"] == "request_in_progress"
+    await api.context.pool.execute("UPDATE idempotency_keys SET created_at = created_at - interval '2 minutes'")
+    again = ok(await client("DELETE", f"{DATA}/batchDelete", [f"{PREFIX}/P2"], headers=cut_off))
+    assert again[0]["msg"] == "标识不存在"
+    too_many = await client("DELETE", f"{DATA}/batchDelete", names * 2_001, headers={"Idempotency-Key": "batch-4"})
+    assert too_many.json["error"] == "too_many_entries"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pytest
 
 from registry.database import connect
+from registry.day_figures import Peak, busiest_second
 from registry.statistics import SegmentError, beijing_day, fold_seconds, forget_segments, store_segment
 
 if TYPE_CHECKING:
@@ -88,6 +89,39 @@ async def test_the_busiest_second_is_summed_over_workers_before_it_is_folded(ope
     await store_segment(opened, segment(seconds=[[NOON - 5, 7], [NOON + 9, 7]]), now=now)
     await fold_seconds(opened, now + timedelta(hours=1))
     assert await rows(opened, "lookup_peaks") == [(DAY, "88.118.8", 7, datetime.fromtimestamp(NOON - 5, UTC))]
+
+
+async def test_seconds_of_the_last_days_wait_for_hosts_that_tell_of_them_late(opened: Connection) -> None:
+    at = datetime.fromtimestamp(NOON, UTC) + timedelta(minutes=5)
+    await store_segment(opened, segment(seconds=[[NOON + n, 1 + n] for n in range(70)]), now=at)
+    await fold_seconds(opened, at + timedelta(minutes=5))
+    assert len(await rows(opened, "lookup_seconds")) == 60
+    assert len(await rows(opened, "lookup_node_seconds")) == 70
+    hours_later = at + timedelta(hours=30)
+    await store_segment(opened, segment(seconds=[[NOON + 60, 50], [NOON + 2, 90]]), now=hours_later)
+    for now in (hours_later, hours_later + timedelta(minutes=5), at + timedelta(days=4)):
+        await fold_seconds(opened, now)
+        of_prefix = await busiest_second(opened, DAY, "88.118.8", below=False)
+        of_node = await busiest_second(opened, DAY, "88.118", below=True)
+        assert of_prefix == of_node == Peak(111, datetime.fromtimestamp(NOON + 60, UTC)), now
+    assert await rows(opened, "lookup_seconds") == await rows(opened, "lookup_node_seconds") == []
+
+
+async def test_a_segment_is_late_when_its_day_should_be_told_and_only_then(opened: Connection) -> None:
+    midnight = datetime(2025, 11, 22, 16, 0, tzinfo=UTC)
+    last = int(midnight.timestamp()) - 10
+    await store_segment(opened, segment(last), now=midnight + timedelta(seconds=119))
+    assert await rows(opened, "late_days") == []
+    idle = segment(last) | {"prefixes": []}
+    await store_segment(opened, idle, now=midnight + timedelta(hours=1))
+    await store_segment(opened, segment(last - 86_400), now=midnight + timedelta(hours=2))
+    await store_segment(opened, segment(last - 90 * 86_400), now=midnight + timedelta(hours=2))
+    endless = segment(1) | {"to": last + 10, "prefixes": []}
+    await store_segment(opened, endless, now=midnight + timedelta(hours=3))
+    noted = {day: at for day, at, _ in await rows(opened, "late_days")}
+    assert len(noted) == 63
+    assert max(noted) == DAY
+    assert set(noted.values()) == {midnight + timedelta(hours=3)}
 
 
 async def test_days_are_beijing_s(opened: Connection) -> None:

@@ -30,6 +30,7 @@ async def worker(tmp_path: Path) -> AsyncIterator[Worker]:
         "LOC": [Value(1, "10320/loc", CHOICE.encode()), url("https://example.com/u", 2)],
         "MAIL": [Value(1, "EMAIL", b"someone@example.com")],
         "HEADERS": [url("https://example.com/h"), Value(2, "10320/headers", b"X-Batch: 7\nSet-Cookie: a=b")],
+        "KEPT": [url("https://example.com/k"), Value(2, "10320/headers", b"Cache-Control: max-age=5")],
         "ALIAS": [alias(f"{PREFIX}/LOC")],
         "AWAY": [alias("20.500/x")],
         "CIRCLE": [alias(f"{PREFIX}/CIRCLE")],
@@ -105,7 +106,13 @@ async def test_a_record_may_bring_headers_that_are_allowed(worker: Worker) -> No
     for query in ("", "?noredirect"):
         _, headers, _ = await worker.ask(f"/{PREFIX}/HEADERS{query}")
         assert headers["X-Batch"] == "7"
+        assert "X-Batch" in headers.getall("Access-Control-Expose-Headers")  # type: ignore[attr-defined] # a multidict
         assert "Set-Cookie" not in headers
+
+
+async def test_what_a_record_says_of_caching_is_all_that_is_said_of_it(worker: Worker) -> None:
+    _, headers, _ = await worker.ask(f"/{PREFIX}/KEPT")
+    assert (headers["Cache-Control"], "Expires" in headers) == ("max-age=5", False)
 
 
 async def test_an_alias_is_told_and_followed(worker: Worker) -> None:

@@ -96,15 +96,16 @@ async def test_unknown_names_are_100_under_our_prefixes_and_301_elsewhere(worker
     assert (await asked(worker, Resolution("0.0/0.0")))[0] == 301
 
 
-async def test_withdrawn_names_and_stopped_prefixes_are_100(worker: Worker) -> None:
+async def test_withdrawn_names_are_100_and_suspended_prefixes_are_not_served(worker: Worker) -> None:
     rc, body = await asked(worker, Resolution(f"{PREFIX}/GONE"))
     assert rc == 100
     assert isinstance(body, Failure)
     assert "withdrawn" in body.text
-    rc, body = await asked(worker, Resolution("88.118.11/X"))
-    assert rc == 100
-    assert isinstance(body, Failure)
-    assert "suspended" in body.text
+    for name in ("88.118.11/X", "0.NA/88.118.11"):
+        rc, body = await asked(worker, Resolution(name))
+        assert rc == 301
+        assert isinstance(body, Failure)
+        assert "suspended" in body.text
 
 
 @pytest.mark.parametrize("name", ["a\x01b/c", "/x", "88..118/x"])

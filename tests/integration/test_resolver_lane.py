@@ -216,10 +216,13 @@ def assert_same(through_lane: list[Answer], direct: list[Answer], stream: bytes)
 
 
 def _comparable(answers: list[Answer]) -> list[Answer]:
-    """Drop what may differ: HTTP/1.1 needs no `Connection: keep-alive`, and closing shows by itself."""
+    """Drop what may differ: HTTP/1.1 needs no `Connection: keep-alive`, and closing shows by itself.
+
+    Whether a method that is none is named in the refusal depends on the pieces it came in.
+    """
     for answer in answers:
         answer.headers.pop(b"connection", None)
-    return answers
+    return [BROKEN if answer.status == 501 else answer for answer in answers]
 
 
 BROKEN = Answer(
@@ -347,6 +350,8 @@ async def test_a_head_that_never_ends_is_refused(tmp_path: Path) -> None:
         octets, closed = await converse(both.through_lane, [KNOWN[0].partition(b"Host")[0], endless])
         assert closed
         assert answers_in(octets)[0].status == 431
+        assert b"\r\nAccess-Control-Allow-Origin: *\r\n" in octets
+        assert b"\r\nDate: " in octets
 
 
 async def _is_cut_off(both: Stand, sent: bytes, clock: "Clock", after_s: float) -> bool:

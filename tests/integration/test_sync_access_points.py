@@ -22,15 +22,16 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from sync import body, signing
+from identifiers import request_signing
+from identifiers.request_signing import Message, Nonces, SignatureRefused
+from identifiers.signing_keys import ALGORITHMS, Algorithm, PrivateKey, generate
+from sync import body
 from sync.access_points import AccessPoints
 from sync.batch import Batch, ProvedReceipt
 from sync.breaker import FAILURES_MAX
 from sync.discovery import Configured, Discovery, DiscoveryFailed, Found, ServiceRecords, Target
 from sync.retry import RetryPolicy
 from sync.settings import SyncSettings, Upstream
-from sync.signing import Message, Nonces, SignatureRefused
-from sync.signing_keys import ALGORITHMS, Algorithm, PrivateKey, generate
 from sync.transport import TransportError
 from sync.transports.http import HttpTransport
 from sync.transports.opening import UpstreamUnusable, open_transport
@@ -195,8 +196,8 @@ async def test_requests_are_signed_so_that_a_collector_can_verify_them(algorithm
     def answer(request: web.BaseRequest, content: bytes) -> web.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
         message = Message(request.method, f"{request.scheme}://{request.host}{request.raw_path}", headers)
-        presented = signing.read_signature(headers)
-        signing.check_request(presented, key.public(), message, content, now=clock(), nonces=nonces)
+        presented = request_signing.read_signature(headers)
+        request_signing.check_request(presented, key.public(), message, content, now=clock(), nonces=nonces)
         seen.append(request.raw_path)
         return capabilities() if request.method == "GET" else web.json_response(RECEIPT)
 
@@ -226,9 +227,12 @@ def signed_receipt(key: PrivateKey, clock: Clock) -> Callable[[web.BaseRequest, 
         response = web.json_response(RECEIPT)
         content = response.body
         assert isinstance(content, bytes)
-        told = {"content-type": response.headers["Content-Type"], "content-digest": signing.content_digest(content)}
+        told = {
+            "content-type": response.headers["Content-Type"],
+            "content-digest": request_signing.content_digest(content),
+        }
         message = Message(request.method, f"{request.scheme}://{request.host}{request.raw_path}", told)
-        made = signing.sign_response(key, message, 200, now=clock(), nonce=b"0123456789abcdef")
+        made = request_signing.sign_response(key, message, 200, now=clock(), nonce=b"0123456789abcdef")
         response.headers.update({"Content-Digest": told["content-digest"], **made})
         return response
 
@@ -241,11 +245,11 @@ async def test_a_signed_receipt_is_kept_with_its_proof() -> None:
         receipt = await transport.submit(BATCH)
     assert isinstance(receipt, ProvedReceipt)
     proof = receipt.proof
-    presented = signing.read_signature(proof.headers)
+    presented = request_signing.read_signature(proof.headers)
     message = Message(proof.method, proof.target_uri, proof.headers)
-    signing.check_response(presented, key.public(), message, proof.status, proof.content, now=clock())
+    request_signing.check_response(presented, key.public(), message, proof.status, proof.content, now=clock())
     with pytest.raises(SignatureRefused):
-        signing.check_response(presented, key.public(), message, 200, proof.content + b" ", now=clock())
+        request_signing.check_response(presented, key.public(), message, 200, proof.content + b" ", now=clock())
 
 
 async def test_with_the_collectors_key_known_only_its_receipts_count() -> None:

@@ -45,6 +45,23 @@ async def test_status_shows_streams_and_rejections_show_reasons(registry_databas
     assert SCOPE in shown.stdout
     (row,) = json.loads(rejections.stdout)
     assert (row["key"], row["code"], row["field"], row["withheld"]) == (f"{SCOPE}/B", "required", "metadata_id", True)
+    resent = await in_thread("sync", "resend", "T9", SCOPE, "--database", registry_database)
+    assert (resent.exit_code, "was never sent" in resent.stdout) == (1, True)
+
+
+async def test_a_collector_that_is_down_is_said_with_the_streams_and_what_to_do(registry_database: str) -> None:
+    settings = reporting_settings(registry_database, "http://127.0.0.1:9")
+    async with Source(registry_database) as source, reporting(settings):
+        await source.template()
+        await source.write(("create", f"{SCOPE}/A", ""))
+        await eventually(source.all_queued)
+        down = "SELECT 1 FROM report_links WHERE NOT is_up AND reason LIKE '%capabilities%'"
+        await eventually(lambda: source.fetch(down))
+        status = await in_thread("sync", "status", "--database", registry_database)
+        link = await in_thread("sync", "link", "--database", registry_database)
+    assert (status.exit_code, link.exit_code) == (0, 1)
+    assert status.stderr.startswith("link down since 20")
+    assert "idnode sync retry" in status.stderr
 
 
 async def test_a_halted_stream_is_shown_fails_the_status_and_can_be_resumed(

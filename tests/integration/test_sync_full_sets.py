@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from sync import body, making, open_items, service
-from sync.batch import FullSet
+from sync.batch import FullSet, Limits
 from sync.body import decompress, rows_of
 from sync.calendar_time import day_period
 from sync.context import Context
@@ -180,7 +180,7 @@ async def test_a_set_larger_than_a_batch_has_parts_that_stay_in_order_when_one_i
         assert first.row_lines is not None
         header = b'{"profile":"idn-report/1","batch_id":"%b",%b}\n' % (str(first.batch_id).encode(), _HEADER)
         sent = replace(first, body=body.compress(header + body.decompress(first.row_lines)))
-        await batches.replace(connection, first.batch_id, making.pieces(sent, 800, None), context.now())
+        await batches.replace(connection, first.batch_id, making.pieces(sent, "T4", 800, None), context.now())
     batches_now = await queued(context, "T4")
     assert [(one["part"], one["last"], len(one["rows"])) for one in batches_now] == [
         (1, False, 800),
@@ -192,6 +192,32 @@ async def test_a_set_larger_than_a_batch_has_parts_that_stay_in_order_when_one_i
     ]
     assert [row[0] for one in batches_now for row in one["rows"]] == [row.key for row in rows]
     assert empty != made[-1]
+
+
+async def test_what_was_queued_for_more_than_the_collector_takes_is_cut_before_it_is_sent(context: Context) -> None:
+    """The smaller of both sides' limits holds; rows of T9 keep the templates they require in every piece."""
+    data = b'{"operation_type":1,"metadata_id":"88.118.1/TPL-1"}'
+    rows = [told(f"{SCOPE}/{number:03}", 1, datetime.now(UTC), data) for number in range(120)]
+    period = day_period(datetime(2031, 5, 6, tzinfo=UTC).date())
+    async with transaction(context.pool) as connection:
+        await enqueue(connection, context, "T9", SCOPE, rows, period=period)
+        stream = (await streams.lock_scopes(connection, REPORTER, "T9", [SCOPE]))[SCOPE]
+        taken = await making.take(connection, context, stream.stream_id, Limits(max_rows=50))
+        assert taken is not None
+        assert (taken[1].row_count, taken[1].sequence) == (50, 1)
+    cut = "SELECT row_count, metadata_ids FROM report_batches WHERE sequence IS NULL ORDER BY first_row"
+    assert [tuple(row) for row in await context.pool.fetch(cut)] == [
+        (50, ["88.118.1/TPL-1"]),
+        (20, ["88.118.1/TPL-1"]),
+    ]
+    small = Limits(max_bytes=body.HEADER_OCTETS_MAX + 2_000)
+    async with transaction(context.pool) as connection:
+        await connection.execute("UPDATE report_batches SET state = 'acknowledged' WHERE sequence = 1")
+        await connection.execute("UPDATE report_streams SET acknowledged_sequence = 1")
+        taken = await making.take(connection, context, stream.stream_id, small)
+        assert taken is not None
+        assert len(body.decompress(taken[1].body)) < small.max_bytes
+        assert 1 < taken[1].row_count < 50
 
 
 _HEADER = (

@@ -4,22 +4,27 @@ import asyncio
 import gzip
 import json
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from aiohttp import web
 from typer.testing import CliRunner, Result
 
+from identifiers.signing_keys import ALGORITHMS, generate
 from node.cli import app
 from registry.database import open_pool
 from sync import held_here, key_files, service, standing
-from sync.batch import Limits
+from sync.batch import Limits, Period
 from sync.database import transaction
 from sync.link import Link
 from sync.outbox import comparisons, links
+from sync.outbox.enqueue import enqueue
+from sync.rehearsal.rows import DAY, statistics
 from sync.settings import Upstream
-from sync.signing_keys import ALGORITHMS, generate
+from sync.state_rows import told
 from sync.top_node.api import TopNode
 from sync.top_node.faults import FaultSource, parse_faults
 from sync.top_node.store import Store
@@ -194,6 +199,65 @@ async def test_a_stream_on_which_the_collector_is_ahead_goes_on_with_a_full_set(
             assert [(one["kind"], one["result"]) for one in told] == [("start_over", "done")]
             # The registry's own table holds nothing in this test, and so the full set ends what the collector held.
             await eventually(lambda: _nothing_held(collector))
+
+
+async def test_a_collector_that_lost_what_is_not_stored_any_more_is_told_anew_by_itself(
+    registry_database: str, tmp_path: Path
+) -> None:
+    settings = reporting_settings(registry_database, "http://127.0.0.1:9", directives_poll_s=0.05)
+    day = Period("day", "2024-05-05T16:00:00Z", "2024-05-06T16:00:00Z")
+    async with Source(registry_database) as source:
+        await source.template()
+        await source.write(("create", f"{SCOPE}/A", "a"))
+        await source.fetch(
+            "WITH s AS (INSERT INTO report_streams (reporter, table_id, scope) VALUES ($1, 'T1', $1) "
+            "RETURNING stream_id) INSERT INTO report_rows (stream_id, key, object, ver, accepted_ver, covers) "
+            "SELECT stream_id, $1, 'as if told', 1, 1, ARRAY[$1] FROM s",
+            REPORTER,
+        )
+        await queue_rows(registry_database, "T3", day, [(f"88.118|{DAY}", statistics("88.118", DAY))])
+        async with (
+            top_node(tmp_path) as collector,
+            reporting(msgspec.structs.replace(settings, upstream_url=collector.url)),
+        ):
+            await eventually(source.all_acknowledged)
+        await source.fetch("UPDATE report_batches SET body = NULL")
+        # Of facts there is no full set: what is told of later days goes on.
+        next_day = Period("day", "2024-05-06T16:00:00Z", "2024-05-07T16:00:00Z")
+        later = [("88.118|2024-05-07", statistics("88.118", "2024-05-07"))]
+        await queue_rows(registry_database, "T3", next_day, later)
+        (tmp_path / "restored").mkdir()
+        async with (
+            top_node(tmp_path / "restored") as collector,
+            reporting(msgspec.structs.replace(settings, upstream_url=collector.url)),
+        ):
+            waiting = (
+                "SELECT 1 FROM report_directives WHERE result IS NULL UNION ALL SELECT 1 FROM report_batches "
+                "WHERE state <> 'acknowledged' UNION ALL SELECT 1 FROM report_streams WHERE halted_reason IS NOT NULL "
+                "UNION ALL SELECT 1 WHERE (SELECT count(*) FROM report_directives) < 2"
+            )
+
+            async def is_done() -> bool:
+                return not await source.fetch(waiting)
+
+            await eventually(is_done)
+            held = (await collector.get("/v1/streams"))["streams"]
+            facts = (await collector.get("/control/rows/T3"))["rows"]
+        orders = await source.fetch("SELECT kind, result FROM report_directives")
+        modes = await source.fetch(
+            "SELECT table_id, mode FROM report_batches JOIN report_streams USING (stream_id) ORDER BY table_id"
+        )
+    assert orders == [{"kind": "start_over", "result": "done"}] * 2
+    assert [(one["table"], one["last_sequence"]) for one in held] == [("T3", 1), ("T9", 1)]
+    assert [row["key"] for row in facts] == ["88.118|2024-05-07"]
+    assert modes == [{"table_id": "T3", "mode": "delta"}, {"table_id": "T9", "mode": "full"}]
+
+
+async def queue_rows(dsn: str, table: str, period: Period, rows: list[tuple[str, dict[str, Any]]]) -> None:
+    """Queue rows of the node's own stream of a table."""
+    async with given_context(dsn) as context, transaction(context.pool) as connection:
+        made = [told(key, 1, datetime.now(UTC), msgspec.json.encode(data)) for key, data in rows]
+        await enqueue(connection, context, table, "88.118", made, period=period)
 
 
 async def _nothing_held(collector: Any) -> bool:

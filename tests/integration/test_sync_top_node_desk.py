@@ -13,12 +13,12 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from identifiers.request_signing import Message, check_response, read_signature
+from identifiers.signing_keys import Algorithm, generate
 from sync.rehearsal import rows
 from sync.rehearsal.clause import must, taken
 from sync.rehearsal.reporter import Reporter, packed
 from sync.rehearsal.run import reporting_to
-from sync.signing import Message, check_response, read_signature
-from sync.signing_keys import Algorithm, generate
 from sync.top_node.api import TopNode
 from sync.top_node.faults import FaultSource, parse_faults
 from sync.top_node.overview import overview

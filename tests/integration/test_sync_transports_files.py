@@ -12,12 +12,12 @@ import asyncssh
 import msgspec
 import pytest
 
+from identifiers.signing_keys import KeyUnusable
 from sync import body
 from sync.batch import Batch, Limits, Pending, Receipt, StreamState, Unknown, Untold
 from sync.digests import KeyRange
 from sync.directives.shapes import Outcome
 from sync.settings import Upstream
-from sync.signing_keys import KeyUnusable
 from sync.transport import TransportError
 from sync.transports.directory import LocalDirectory
 from sync.transports.files import FilesTransport

@@ -239,11 +239,19 @@ async def test_processing_is_pending_and_its_receipt_is_asked_for() -> None:
 
 async def test_a_streams_state_is_asked_for() -> None:
     state = {"table": "T9", "scope": "88.118.8", "last_sequence": 7, "last_batch_id": str(BATCH_ID)}
-    async with scripted(answer(200, state), problem(404, "unknown_stream")) as (transport, _):
+    async with scripted(answer(200, state), problem(404, "unknown_table")) as (transport, _):
         known = await transport.last_sequence("T9", "88.118.8")
         assert isinstance(known, StreamState)
         assert (known.last_sequence, known.last_batch_id) == (7, BATCH_ID)
-        assert await transport.last_sequence("T9", "88.118.8") == Unknown()
+        with pytest.raises(TransportError, match="unknown_table"):
+            await transport.last_sequence("T9", "88.118.8")
+
+
+async def test_a_stream_never_heard_of_is_told_by_404_whatever_the_code() -> None:
+    answers = problem(404, "unknown_stream"), problem(404, "unknown_batch"), answer(404, {"error": "not found"})
+    async with scripted(*answers) as (transport, _):
+        for _ in answers:
+            assert await transport.last_sequence("T9", "88.118.8") == Unknown()
 
 
 async def test_capabilities_tell_limits_and_tables() -> None:

@@ -11,6 +11,8 @@ from pyhandle.client.resthandleclient import RESTHandleClient
 from pyhandle.clientcredentials import PIDClientCredentials
 from pyhandle.handleclient import PyHandleClient
 from pyhandle.handleexceptions import (
+    BrokenHandleRecordException,
+    GenericHandleError,
     HandleAlreadyExistsException,
     HandleAuthenticationError,
     HandleNotFoundException,
@@ -165,6 +167,55 @@ async def test_the_general_client_and_credentials_over_the_loopback_without_tls(
     await calling(client.register_handle, name, "https://example.com/1")
     assert (await calling(client.retrieve_handle_record, name))["URL"] == "https://example.com/1"
     await calling(client.delete_handle, name)
+
+
+async def test_values_are_added_changed_or_left_as_each_call_says(face: Face) -> None:
+    client = await calling(with_password, face)
+    name = f"{PREFIX}/CALLS"
+    await calling(client.register_handle, name, "https://example.com/1", NOTE="first")
+    assert await calling(client.add_handle_value, name, ttl=600, LANGUAGE="zh") == name
+    with pytest.raises(GenericHandleError, match="409"):
+        await calling(client.add_handle_value, name, NOTE="again")
+    assert await calling(client.modify_or_add_handle_value, name, NOTE="second", COLOUR="red") == name
+    assert await calling(client.modify_handle_value, name, add_if_not_exist=False, NOTE="third", SIZE="1") == name
+    record = await calling(client.retrieve_handle_record, name)
+    assert {key: record.get(key) for key in ("NOTE", "LANGUAGE", "COLOUR", "SIZE")} == {
+        "NOTE": "third",
+        "LANGUAGE": "zh",
+        "COLOUR": "red",
+        "SIZE": None,
+    }
+    entries = (await calling(client.retrieve_handle_record_json, name))["values"]
+    assert [entry["ttl"] for entry in entries if entry["type"] == "LANGUAGE"] == [600]
+    assert [entry["type"] for entry in entries if entry["index"] in _indexes(client, entries)] == ["NOTE"]
+    assert await calling(client.delete_handle_value, name, "NOTE") == name
+    assert await calling(client.get_value_from_handle, name, "NOTE") is None
+    await calling(client.delete_handle, name)
+
+
+def _indexes(client: RESTHandleClient, entries: list[dict[str, Any]]) -> list[int]:
+    return list(client.get_handlerecord_indices_for_key("NOTE", entries))
+
+
+async def test_every_value_of_a_key_is_deleted_and_two_of_one_key_are_not_changed_blindly(face: Face) -> None:
+    client = await calling(with_password, face)
+    name = f"{PREFIX}/TWICE"
+    url = {"type": "URL", "data": {"format": "string", "value": "https://example.com/1"}}
+    await calling(client.register_handle_json, name, [{"index": 1, **url}, {"index": 2, **url}])
+    with pytest.raises(BrokenHandleRecordException):
+        await calling(client.modify_handle_value, name, URL="https://example.com/2")
+    await calling(client.delete_handle_value, name, "URL")
+    record = await calling(client.retrieve_handle_record_json, name)
+    assert [entry["type"] for entry in record["values"]] == ["HS_ADMIN"]
+
+
+async def test_names_may_hold_what_addresses_may_not(face: Face) -> None:
+    client = await calling(with_password, face)
+    for suffix in ("a b", "a+b", "a;b=c", "轴承-1", "a//b", "a&b"):
+        name = f"{PREFIX}/{suffix}"
+        assert await calling(client.register_handle, name, "https://example.com/1") == name
+        assert await calling(client.get_value_from_handle, name, "URL") == "https://example.com/1"
+        await calling(client.delete_handle, name)
 
 
 async def test_a_search_is_told_that_there_is_none(face: Face) -> None:

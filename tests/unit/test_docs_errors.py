@@ -26,6 +26,8 @@ WRITTEN_BY_REGISTRY = (2, 3, 7, 100, 101, 102, 200, 201, 202, 301, 400, 401, 402
 TAKEN_OVER_STATES = {
     "prefix_{prefix.state}": {f"prefix_{state}" for state in get_args(PrefixStateName) if state != "active"}
 }
+HEAD_TOO_LARGE = 431
+"""Answered below the faces, which never see such a request."""
 LINK_TO_WITHDRAWN = 410
 """On links alone, beside the code's own 404."""
 
@@ -226,6 +228,7 @@ def response_codes() -> dict[int, set[int]]:
                 code_value = values[name]
                 found[code_value] |= {handle_answer.status_of(code_value, secure=secure) for secure in (False, True)}
     found[handle_answer.HANDLE_NOT_FOUND].add(LINK_TO_WITHDRAWN)
+    found[handle_answer.PROTOCOL_ERROR].add(HEAD_TOO_LARGE)
     return dict(found)
 
 

@@ -54,7 +54,7 @@ def test_every_exit_code_is_documented_and_no_other_is() -> None:
         "import": of_all_clients | {Exit.SOME_REJECTED},
         **dict.fromkeys(("export", "resolve", "status", "prefix", "handle"), of_all_clients),
         **dict.fromkeys(("sync", "top-node"), {Exit.DONE} | constants(sync_commands)),
-        "escrow": {Exit.DONE, *escrow_errors()},
+        **{name: {Exit.DONE, *escrow_errors()} for name in ("escrow", "takeover")},
         "loadtest": {Exit.DONE, Exit.USAGE} | constants(loadtest_command),
     }
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from identifiers.request_signing import Message, request_components, signature_base
 from sync.batch import Limits
 from sync.collecting.batch_check import read_batch
-from sync.signing import Message, request_components, signature_base
+from sync.collecting.digests import Asked
 from sync.tables import composites, fields
 from sync.tables.field_kinds import Code, Field, Many, Record
 from sync.top_node import monthly
@@ -153,6 +154,6 @@ def test_the_example_of_digests_is_what_the_collector_answers(tmp_path: Path) ->
     assert DIGESTS is not None
     told = json.loads(DIGESTS[1])
     store = book_with(tmp_path, *(held(one["key"], one["ver"]) for one in told["rows"]))
-    answer = store.digest("88.118", "T9", "88.118.8", None, None, depth=1, rows=True)
+    answer = store.digest("88.118", "T9", "88.118.8", Asked(None, None, depth=1, rows=True))
     store.close()
     assert answer == told

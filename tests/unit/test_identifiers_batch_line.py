@@ -131,6 +131,8 @@ def test_the_plain_shape_is_read_the_quick_way(monkeypatch: pytest.MonkeyPatch) 
         (b'{"identifier":1,"values":[]}', "identifier", 4),
         (b'{"identifier":"a/b","values":{}}', "values", 4),
         (b'{"identifier":"a/b","identifier":"a/c","values":[]}', "", 4),
+        (b'{"identifier":"a/b","values":[],"template":"t1"}', "template", 4),
+        (b'{"state":"withdrawn","identifier":"a/b","values":[]}', "state", 4),
         (b'{"identifier":"a/b","values":[{"index":1,"type":"T","data":"","data":"x"}]}', "", 4),
         (b'{"identifier":"a/b","values":[{"index":0,"type":"T","data":""}]}', "values[0].index", 202),
         (b'{"identifier":"a/b","values":[{"index":1,"type":"HS_SITE","data":""}]}', "values[0].data", 202),

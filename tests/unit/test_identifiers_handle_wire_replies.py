@@ -258,3 +258,8 @@ def test_the_example_of_a_resolution_is_met_octet_for_octet() -> None:
         "0000000d32302e3530302e3939392f543100000001000000016592008000000151800e0000000355524c"
         "0000001a68747470733a2f2f6578616d706c652e636f6d2f6974656d2f310000000000000000"
     )
+
+
+def test_the_codes_are_those_of_the_table() -> None:
+    groups = [range(1, 8), range(100, 103), range(200, 203), range(300, 304), range(400, 407), range(601, 606)]
+    assert set(ResponseCode) == {code for group in groups for code in group} | {500, 501, 502, 503, 504, 505}

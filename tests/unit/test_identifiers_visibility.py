@@ -7,8 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from identifiers.changes import GrantInForce, GrantState
-from identifiers.values import PERMISSIONS_MAX, Value
+from identifiers.selection import is_private, publicly_readable
+from identifiers.value_json import values_to_json
+from identifiers.values import PERMISSIONS_MAX, Value, is_public
 from identifiers.visibility import NOTHING_GRANTED, Granted, granted_in, keep_unreadable, readable
+from registry.service.records import may_be_restricted
 
 PUBLIC, GRADE_2, GRADE_3 = (
     Value(2000, "NAME", b"x", permissions=0b1110),
@@ -97,3 +100,15 @@ def test_a_replacement_keeps_what_its_writer_cannot_see(
     assert set(by_index.values()) == {
         value for value in stored if value not in visible and value.index not in sent_indexes
     }
+
+
+@pytest.mark.parametrize("type_", ["HS_SECKEY", "hs_seckey"])
+@pytest.mark.parametrize("bits", [0b1110, 0b0010, 0b1111])
+def test_a_secret_is_for_administrators_whatever_its_permissions_say(type_: str, bits: int) -> None:
+    secret = Value(300, type_, b"secret", permissions=bits)
+    assert not is_public(secret)
+    assert is_private(secret)
+    assert publicly_readable([secret, PUBLIC]) == (PUBLIC,)
+    assert readable([secret], admin=False, owner=False) == ()
+    assert readable([secret], admin=True, owner=False) == (secret,)
+    assert may_be_restricted(values_to_json([secret]))

@@ -40,6 +40,19 @@ async def test_ndjson_has_the_values_as_they_are_and_leaves_withdrawn_identifier
     ]
 
 
+async def test_ndjson_names_the_template_that_a_record_follows() -> None:
+    output = io.BytesIO()
+    await export_ndjson(in_pages([ListedIdentifier("88.1/a", msgspec.Raw(b"[]"), template='"t"')]), output)
+    assert orjson.loads(output.getvalue()) == {"identifier": "88.1/a", "values": [], "template": '"t"'}
+
+
+async def test_the_record_of_the_prefix_itself_is_left_out() -> None:
+    pages = [listed("0.na/88.1", []), listed("88.1/a", [])]
+    output = io.BytesIO()
+    assert await export_ndjson(in_pages(pages), output) == 1
+    assert await export_csv(in_pages(pages), io.BytesIO()) == 1
+
+
 async def test_csv_has_the_columns_of_all_records_also_those_that_come_late() -> None:
     output = io.BytesIO()
     first = [value(2001, "name", {"format": "string", "value": 'a,\n"b"'}), value(1, "URL", "https://x")]

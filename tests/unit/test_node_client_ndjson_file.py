@@ -49,6 +49,20 @@ def test_an_exported_record_keeps_its_name_and_its_values_to_the_octet(file: Pat
     assert row.body == f'{{"identifier":"88.118.8/a","values":{values}}}'.encode()
 
 
+@pytest.mark.parametrize(
+    ("more", "template"), [("", None), (',"template":"t1"', "t1"), (',"template":null', None), (',"template":""', None)]
+)
+def test_an_exported_record_keeps_its_template(file: Path, more: str, template: str | None) -> None:
+    assert only_row(read(file, f'{{"identifier":"88.118.8/a","values":[]{more}}}\n')).template == template
+    assert only_reject(read(file, '{"identifier":"88.118.8/a","values":[],"template":1}\n')).code == "bad_json"
+
+
+def test_a_member_that_occurs_twice_is_refused_and_its_name_in_a_text_is_not(file: Path) -> None:
+    reject = only_reject(read(file, '{"id":"a","name":"x","id":"b"}\n'))
+    assert (reject.code, "'id' occurs twice" in reject.reason) == ("bad_json", True)
+    assert only_row(read(file, '{"id":"a","name":"id","text":"\\"id\\""}\n')).identifier == "88.118.8/a"
+
+
 def test_an_exported_record_of_another_prefix_is_refused(file: Path) -> None:
     reject = only_reject(read(file, '{"identifier":"88.118.80/a","values":[]}\n'))
     assert (reject.column, reject.code) == ("identifier", "bad_prefix")

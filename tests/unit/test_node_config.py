@@ -117,6 +117,7 @@ def test_a_wrong_secret_is_not_repeated() -> None:
         (b'[sync]\nreporter_prefix = "88.118"\ntransport = "sftp"', "upstream_sftp"),
         (b'[sync]\nreporter_prefix = "88.118"\ntransport = "sftp"\nupstream_sftp = "sftp://a@b/c"', "sftp_host_key"),
         (b'[sync]\nreporter_prefix = "88.118"\ntransport = "file"', "upstream_directory"),
+        (b'[mirror]\nsign_key_file = "k"', "mirror.key_id is not"),
         (b"workers = 2.5", "whole number"),
         (b"workers = true", "whole number"),
     ],
@@ -131,6 +132,14 @@ def test_a_file_that_cannot_be_used_is_refused_with_its_reason(tmp_path: Path, t
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"absent\.toml cannot be read: No such file"):
         load_file(tmp_path / "absent.toml")
+
+
+def test_the_sync_process_is_for_reports_and_for_deposits(tmp_path: Path) -> None:
+    deposits, mirror = tmp_path / "deposits.toml", tmp_path / "mirror.toml"
+    deposits.write_text('[escrow]\nprefixes = "88.118"')
+    mirror.write_text('[escrow]\nprefixes = "88.118"\n[mirror]\nupstream_url = "https://node.example.org"')
+    assert [load(file=file, environment={}).settings.syncs for file in (deposits, mirror)] == [True, False]
+    assert not Settings().syncs
 
 
 def test_settings_survive_the_way_to_a_child_process() -> None:

@@ -16,6 +16,7 @@ from registry.api.routing import NDJSON, OCTETS
 
 DESCRIPTION = describe(ROUTES)
 SIGN_IN = "/api/v1/sessions"
+RANGE_NOT_SATISFIABLE = 416
 PAGE = docs_page.render(DESCRIPTION).decode()
 
 
@@ -46,6 +47,33 @@ def test_every_route_is_in_it_once() -> None:
 def test_every_example_follows_its_schema(where: str, content: dict[str, Any]) -> None:
     schema = {**content["schema"], "components": DESCRIPTION["components"]}
     jsonschema.Draft202012Validator(schema).validate(content["example"])
+
+
+def test_every_refusal_has_an_example_of_its_status() -> None:
+    examples = DESCRIPTION["components"]["examples"]
+    for methods in DESCRIPTION["paths"].values():
+        for operation in methods.values():
+            for status, response in operation["responses"].items():
+                content = response.get("content", {}).get("application/problem+json")
+                if content is not None and int(status) != RANGE_NOT_SATISFIABLE:
+                    (named,) = content["examples"].values()
+                    assert named["$ref"] == f"#/components/examples/problem_{status}"
+    schema = {"$ref": "#/components/schemas/Problem", "components": DESCRIPTION["components"]}
+    for name, example in examples.items():
+        jsonschema.Draft202012Validator(schema).validate(example["value"])
+        assert name == f"problem_{example['value']['status']}"
+        assert example["value"]["remedy"], name
+
+
+def test_every_parameter_is_described() -> None:
+    for methods in DESCRIPTION["paths"].values():
+        for operation in methods.values():
+            assert all(parameter["description"] for parameter in operation["parameters"])
+
+
+def test_an_answer_without_content_has_none() -> None:
+    deleted = DESCRIPTION["paths"]["/api/v1/snapshots/{id}"]["delete"]["responses"]
+    assert "content" not in deleted["204"]
 
 
 def test_every_operation_says_how_it_refuses() -> None:

@@ -40,6 +40,15 @@ def test_a_value_that_is_not_public_is_in_no_public_part() -> None:
     assert record.location == ""
 
 
+def test_a_secret_is_in_no_public_part_whatever_its_permissions_say() -> None:
+    note, secret = Value(1, "NOTE", b"for all"), Value(300, "HS_SECKEY", b"secret", permissions=0b1110)
+    record = Record(render(identifier_state(NAME, note, secret)))
+    assert record.restricted
+    assert record.public_json == values_to_json([note])
+    assert b"secret" not in record.public_wire
+    assert record.values() == (note, secret)
+
+
 def test_the_entity_tag_changes_with_the_public_values_only() -> None:
     def etag(*values: Value) -> bytes:
         return Record(render(identifier_state(NAME, *values))).etag

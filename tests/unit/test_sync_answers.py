@@ -44,6 +44,11 @@ def test_an_answer_of_something_else_than_a_collector_pauses_the_link_and_blames
     assert decide(status, "") == "pause_link"
 
 
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 409, 410, 422])
+def test_a_code_that_the_contract_does_not_have_stops_one_stream_and_no_other(status: int) -> None:
+    assert decide(status, "not-of-this-profile") == "halt_stream"
+
+
 @pytest.mark.parametrize("status", [501, 507, 599])
 def test_a_servers_unknown_error_is_waited_out(status: int) -> None:
     assert decide(status, "") == "retry"

@@ -144,6 +144,58 @@ def test_each_constraint_has_its_code(table: str, changed: dict[str, Any], fault
     assert fault in faults(table, {**minimal(table), **changed})
 
 
+CHARACTERS = {
+    255: "org_name org_address website registration_authority legal_rep_fax product_type product_brand product_name "
+    "manufacturer_name terminal_type owner purpose app_name recursive_service app_developer data_escrow_org "
+    "service_escrow_org metadata_id identifier",
+    128: "legal_rep_name contact_name version",
+    64: "enterprise_id serial_or_imei access_licence_no access_mark_code access_mark_serial",
+    32: "contact_id_number",
+    16: "contact_mobile legal_rep_mobile",
+    1024: "org_profile app_intro cause",
+}
+"""The contract's limits of text, in code points; fields of other forms have cases of their own above."""
+LENGTHS = [
+    (table, name, most)
+    for most, names in CHARACTERS.items()
+    for name in names.split()
+    for table in TABLES
+    if name in full(table)
+]
+
+
+@pytest.mark.parametrize(("table", "name", "most"), LENGTHS)
+def test_text_may_have_as_many_characters_as_the_contract_says_and_not_one_more(
+    table: str, name: str, most: int
+) -> None:
+    assert check_row(table, {**full(table), name: "长" * most}) == []
+    assert faults(table, {**full(table), name: "长" * (most + 1)}) == [("length", name)]
+
+
+CODES = {
+    "org_nature": range(1, 6),
+    "legal_rep_id_type": (1, 2, 3),
+    "code_type": ("Handle", "OID", "DID:BID", "VAA", "Ecode", "GS1"),
+    "ip_type": ("IPv4", "IPv6"),
+    "object_type": (1, 2),
+    "app_type": range(1, 6),
+    "operation_type": (1, 2, 3),
+    "event_type": ("abnormal", "recovered"),
+    "abnormal_type": (1, 2, 3, 4),
+}
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_every_code_of_an_enumeration_is_taken_and_no_other(name: str) -> None:
+    tables = [table for table in TABLES if name in full(table)]
+    assert tables
+    for table in tables:
+        for code in CODES[name]:
+            assert ("enum", name) not in faults(table, {**full(table), name: code}), (table, code)
+        for code in (0, 7) if isinstance(CODES[name][0], int) else ("", "ipv4", "Handle ", "TCP"):
+            assert ("enum", name) in faults(table, {**full(table), name: code}), (table, code)
+
+
 def test_a_deletion_of_an_identifier_needs_no_more_than_its_name() -> None:
     gone = {"enterprise_prefix": "88.999.1", "identifier": "88.999.1/A", "operation_type": 2}
     assert check_row("T9", gone) == []

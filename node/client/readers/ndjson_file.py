@@ -8,6 +8,8 @@ import orjson
 
 from identifiers.handle import fold
 from identifiers.identifier import Invalid
+from identifiers.value_json import decode_json
+from identifiers.values import ValuesError
 from node.client.readers.record import (
     COLUMNS_MAX,
     FIRST_INDEX,
@@ -23,6 +25,7 @@ from node.client.readers.text_lines import open_binary
 
 _Members = dict[str, msgspec.Raw]
 _UTF8_MARK = b"\xef\xbb\xbf"
+_NULL = msgspec.Raw(b"null")
 
 
 class _UnfitError(Exception):
@@ -38,9 +41,9 @@ class _UnfitError(Exception):
 class NdjsonFile:
     """One JSON object a line, in UTF-8; see `record.Source`.
 
-    `{"identifier":…,"values":[…]}`, as `idnode export` writes it, keeps its name and its values. Any other object is
-    flat: each member becomes a value (type = member name, numbers and booleans as they are spelt, null and "" left
-    out), indexed in the order in which the file first names its members.
+    `{"identifier":…,"values":[…],"template":…}`, as `idnode export` writes it, keeps its name, its values and, if it
+    names one, its template. Any other object is flat: each member becomes a value (type = member name, numbers and
+    booleans as they are spelt, null and "" left out), indexed in the order in which the file first names its members.
     """
 
     columns: Sequence[str] = ("record",)
@@ -87,11 +90,14 @@ class NdjsonFile:
 
     def _record(self, line: int, octets: bytes) -> Row | Reject:
         cells = [octets.decode("utf-8", "surrogateescape")]
+        template = None
         try:
             octets.decode()
             members = self._decode(octets)
+            _check_once(members, octets)
             if _is_exported(members):
                 identifier, body = self._exported(members)
+                template = _template_of(members)
             else:
                 identifier, body = self._flat(members)
             suffix = identifier[len(self._own) :]
@@ -103,7 +109,7 @@ class NdjsonFile:
             return Reject(line, "", f"the line is no JSON object: {error}", "bad_json", cells)
         except _UnfitError as unfit:
             return Reject(line, unfit.column, unfit.reason, unfit.code, cells)
-        return Row(line, identifier, body, cells)
+        return Row(line, identifier, body, cells, template)
 
     def _exported(self, members: _Members) -> tuple[str, bytes]:
         identifier = _text_of(bytes(members["identifier"])).strip()
@@ -155,6 +161,20 @@ class NdjsonFile:
 
 def _is_exported(members: _Members) -> bool:
     return "identifier" in members and "values" in members and bytes(members["values"]).startswith(b"[")
+
+
+def _check_once(members: _Members, octets: bytes) -> None:
+    """Raise `_UnfitError` for a member that occurs twice: which of them counts, readers of JSON do not agree on."""
+    # A text may hold what looks like a name, so only such a line is read with care, which takes several times as long.
+    if any(octets.count(b'"%b"' % name.encode()) > 1 for name in members):
+        try:
+            decode_json(octets)
+        except ValuesError as error:
+            raise _UnfitError("", f"the line is no JSON object: {error.message}", "bad_json") from error
+
+
+def _template_of(members: _Members) -> str | None:
+    return msgspec.json.decode(members.get("template", _NULL), type=str | None) or None
 
 
 def _data(name: str, raw: bytes) -> bytes | None:

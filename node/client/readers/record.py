@@ -27,13 +27,15 @@ class Row(NamedTuple):
     """A record ready to be sent.
 
     `line` is where it starts in the file (from 1), `body` its JSON without a line end, `cells` the record as it
-    stood in the file, for the rejects file in case the node refuses it.
+    stood in the file, for the rejects file in case the node refuses it. `template` is the code of the one the record
+    says it follows, which the one given for the whole import overrides.
     """
 
     line: int
     identifier: str
     body: bytes
     cells: Sequence[str]
+    template: str | None = None
 
 
 class Reject(NamedTuple):

@@ -17,10 +17,10 @@ _SNAPSHOT: Final = {
     "status": "ready",
     "tables": ["PFX", "REC"],
     "scope": None,
-    "asked_at": "2031-05-06T16:20:00.000Z",
-    "expires_at": "2031-05-07T16:20:00.000Z",
+    "asked_at": "2031-05-06T16:20:00Z",
+    "expires_at": "2031-05-07T16:20:00Z",
     "cursor": _CURSOR,
-    "taken_at": "2031-05-06T16:20:00.100Z",
+    "taken_at": "2031-05-06T16:20:00Z",
     "x_epoch": "1b0d9a1507712d1f",
     "parts": [
         {
@@ -35,7 +35,7 @@ _SNAPSHOT: Final = {
 }
 _ROW: Final = {
     "c": _CURSOR,
-    "at": "2031-05-06T16:20:09.000Z",
+    "at": "2031-05-06T16:20:09Z",
     "table": "REC",
     "scope": "88.118.8",
     "key": "hdl:88.118.8/SN0001",

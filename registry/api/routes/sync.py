@@ -1,13 +1,45 @@
-"""Routes: how reporting to the national node stands. Orders are given with `idnode sync …`."""
+"""Routes: how reporting to the national node stands, and what the operator enters for it."""
 
 from typing import Final
 
-from registry.api import sync
+from registry.api import service_notes, sync
 from registry.api.routing import PAGING, Route
+from registry.api.service_note_shapes import (
+    AgreementBody,
+    ContactAnswer,
+    ContactList,
+    ContactRequest,
+    NoteAnswer,
+    NoteList,
+    NoteRequest,
+    SigningRequest,
+)
 from registry.api.sync_shapes import DirectiveList, OpenRowList, SentBatchList, StreamList, SyncStatus
 from registry.authority import Action
 
 _LIMIT: Final = PAGING[:1]
+_NOTE: Final = {
+    "kind": "maintenance",
+    "started_at": "2031-04-12T18:00:00.000Z",
+    "ended_at": "2031-04-12T18:02:35.000Z",
+    "description": "数据库升级",
+}
+_NOTED: Final = {
+    "note_id": "not_06f2v0n7w8k3",
+    **_NOTE,
+    "remedy": None,
+    "entered_by": "acc_01",
+    "entered_at": "2031-04-13T01:00:00.000Z",
+}
+_CONTACT: Final = {"name": "李四", "telephone": "+86 10 8888 0000", "email": "duty@example.com"}
+_CONTACT_ENTERED: Final = {
+    "version": 2,
+    **_CONTACT,
+    "entered_by": "acc_01",
+    "entered_at": "2031-05-06T01:02:03.000Z",
+    "signed_on": None,
+}
+_AGREEMENT: Final = {"signed_on": "2030-06-01", "expires_on": "2033-05-31"}
 
 ROUTES: Final = (
     Route(
@@ -54,5 +86,116 @@ ROUTES: Final = (
         summary="List what the national node asked of this node, and what became of it",
         response=DirectiveList,
         parameters=_LIMIT,
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/sync/notes",
+        handler=service_notes.list_notes,
+        action=Action.READ_STATUS,
+        summary="List planned stops and emergencies, the newest first",
+        response=NoteList,
+        parameters=_LIMIT,
+        response_example={"items": [_NOTED]},
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/sync/notes",
+        handler=service_notes.enter_note,
+        action=Action.ENTER_EVENT,
+        summary="Enter a planned stop or an emergency, for the monthly report",
+        description="Without `ended_at` it lasts. An emergency has its cause in `description` and may have a `remedy`.",
+        request=NoteRequest,
+        response=NoteAnswer,
+        statuses=(201,),
+        request_example=_NOTE,
+        response_example=_NOTED,
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/sync/notes/{note}",
+        handler=service_notes.read_note,
+        action=Action.READ_STATUS,
+        summary="Tell what was entered",
+        response=NoteAnswer,
+        refusals=(404,),
+        response_example=_NOTED,
+    ),
+    Route(
+        method="PUT",
+        path="/api/v1/sync/notes/{note}",
+        handler=service_notes.change_note,
+        action=Action.ENTER_EVENT,
+        summary="Enter it anew, such as with its end; its kind stays",
+        request=NoteRequest,
+        response=NoteAnswer,
+        refusals=(404,),
+        request_example=_NOTE,
+        response_example=_NOTED,
+    ),
+    Route(
+        method="DELETE",
+        path="/api/v1/sync/notes/{note}",
+        handler=service_notes.withdraw_note,
+        action=Action.ENTER_EVENT,
+        summary="Take back what was entered by mistake",
+        response=NoteAnswer,
+        refusals=(404,),
+        response_example=_NOTED,
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/sync/contacts",
+        handler=service_notes.list_contacts,
+        action=Action.READ_OPERATOR,
+        summary="List who is called in an emergency, and who was",
+        response=ContactList,
+        response_example={"items": [_CONTACT_ENTERED]},
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/sync/contacts",
+        handler=service_notes.enter_contact,
+        action=Action.CHANGE_OPERATOR,
+        summary="Enter who is called in an emergency from now on",
+        description="The change is notified with the form of annex 5, signed and sealed: `idnode sync contact form`.",
+        request=ContactRequest,
+        response=ContactAnswer,
+        statuses=(201,),
+        request_example=_CONTACT,
+        response_example=_CONTACT_ENTERED,
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/sync/contacts:sign",
+        handler=service_notes.sign_contact,
+        action=Action.CHANGE_OPERATOR,
+        summary="Note when the form of the newest change was signed",
+        request=SigningRequest,
+        response=ContactAnswer,
+        refusals=(404,),
+        request_example={"signed_on": "2031-05-07"},
+        response_example={**_CONTACT_ENTERED, "signed_on": "2031-05-07"},
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/sync/agreement",
+        handler=service_notes.read_agreement,
+        action=Action.READ_OPERATOR,
+        summary="Tell when the docking agreement was signed, and when it ends",
+        response=AgreementBody,
+        refusals=(404,),
+        response_example=_AGREEMENT,
+    ),
+    Route(
+        method="PUT",
+        path="/api/v1/sync/agreement",
+        handler=service_notes.put_agreement,
+        action=Action.CHANGE_OPERATOR,
+        summary="Enter when the docking agreement was signed, and when it ends",
+        description="`idnode sync check` reminds 180, 90 and 30 days before.",
+        request=AgreementBody,
+        response=AgreementBody,
+        request_example=_AGREEMENT,
+        response_example=_AGREEMENT,
     ),
 )

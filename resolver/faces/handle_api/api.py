@@ -17,12 +17,12 @@ from resolver.faces.handle_api.site import SiteResource
 from resolver.faces.handle_api.verification import Verification
 from resolver.faces.handle_api.writing import Writer, Writing
 from resolver.faces.handle_json import Resolution
-from resolver.faces.handle_reply import ApiRefused, refusal, shown
+from resolver.faces.handle_reply import ApiRefused, query_of, refusal, shown
+from resolver.faces.methods import KNOWN_METHODS, METHOD_OCTETS_MAX
 from resolver.faces.reading_rights import CredentialRefused
 from resolver.faces.reply import preflight
 from resolver.faces.request_target import Target
 
-_KNOWN_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE")
 _READ: Final = ("GET", "HEAD")
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class HandleApi:
     ) -> None:
         self._desk = desk
         self._door = door
-        self._resources = _resources(desk, door, Lists(writer, enabled=lists), Writing(desk, writer), site)
+        self._resources = _resources(desk, door, Lists(desk, writer, enabled=lists), Writing(desk, writer), site)
 
     async def serve(self, request: BaseRequest, target: Target) -> StreamResponse:
         """Answer any method on any such path."""
@@ -68,7 +68,7 @@ class HandleApi:
         except ApiRefused as refused:
             self._count(resource, asker, refused)
             challenge = await self._door.challenge(request, asker) if refused.status == 401 else []  # noqa: PLR2004 - Unauthorized
-            return await refusal(request, refused, challenge)
+            return await refusal(request, refused, challenge, private=asker.is_known)
         except Turned as turned:
             return await self._turned(request, resource, turned)
         except CredentialRefused as error:
@@ -76,7 +76,8 @@ class HandleApi:
             self._count(resource, asker, denied)
             return await refusal(request, denied, [("WWW-Authenticate", 'Bearer realm="idnode"')])
         except LookupsUnavailable as error:
-            return await refusal(request, ApiRefused(503, form.TRY_AGAIN, f"No lookups now: {error}"))
+            unavailable = ApiRefused(503, form.TRY_AGAIN, f"No lookups now: {error}")
+            return await refusal(request, unavailable, private=asker.is_known)
         except SessionsUnavailable as error:
             log.error("%s", error)  # noqa: TRY400 - what is wrong is in the text
             return await refusal(request, ApiRefused(503, form.TRY_AGAIN, "No sessions now: try again, or without one"))
@@ -105,8 +106,8 @@ class HandleApi:
 
 def _method_of(resource: _Resource | None, target: Target, method: str) -> Serve | None:
     """Return what serves a method, None for OPTIONS. Raises ApiRefused."""
-    if method not in _KNOWN_METHODS:
-        raise ApiRefused(501, form.PROTOCOL_ERROR, f"Unknown method {shown(method)[:20]}")
+    if method not in KNOWN_METHODS:
+        raise ApiRefused(501, form.PROTOCOL_ERROR, f"Unknown method {shown(method)[:METHOD_OCTETS_MAX]}")
     endpoint = f"Unknown HTTP API endpoint {method} {shown(target.path)}"
     if resource is None:
         raise ApiRefused(404, form.PROTOCOL_ERROR, endpoint)
@@ -121,11 +122,19 @@ def _resources(desk: Desk, door: Door, lists: Lists, writing: Writing, site: byt
     resolution = Resolution(desk, door, site)
     sessions, verification, own_site = SessionResource(door), Verification(desk, door), SiteResource(site)
     homing = {"POST": lists.home, "DELETE": lists.unhome}
+
+    async def read(request: BaseRequest, target: Target, rest: str, asker: Asker) -> StreamResponse:
+        """Look up; without a name, but with a prefix, list, as the administration page of other servers asks."""
+        if not rest and query_of(target).first("prefix"):
+            return await lists.handles(request, target, rest, asker)
+        return await resolution.serve(request, target, rest, asker)
+
     return (
         _Resource(
             "/api/handles/",
             {
-                **dict.fromkeys((*_READ, "POST"), resolution.serve),
+                **dict.fromkeys(_READ, read),
+                "POST": resolution.serve,
                 "PUT": writing.put,
                 "DELETE": writing.delete,
             },

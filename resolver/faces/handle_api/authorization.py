@@ -20,7 +20,7 @@ _EMPTY: Final = re.compile(r"[ \t]*(?:,|$)")
 _ESCAPE: Final = re.compile(r"\\(.)")
 _DIGITS: Final = re.compile("[0-9]{1,10}")
 _PROOF_FIELDS: Final = ("id", "type", "cnonce", "alg", "signature")
-_FIELDS: Final = frozenset((*_PROOF_FIELDS, "version", "sessionid", "salt", "iterations", "length"))
+_FIELDS: Final = frozenset((*_PROOF_FIELDS, "version", "sessionid", "clientcert", "salt", "iterations", "length"))
 
 
 class BadAuthorization(ValueError):  # noqa: N818 - names what was sent
@@ -60,6 +60,8 @@ class HandleCredential:
     proof: Proof | None = None
     cnonce: bytes | None = None
     """Without a proof: the client wants the site's signature over nonce and this."""
+    shows_certificate: bool = False
+    """The client wants to be known by the certificate of its connection."""
 
 
 def scheme_of(authorization: str) -> tuple[str, str]:
@@ -115,12 +117,12 @@ def handle_credential(fields: Mapping[str, str]) -> HandleCredential:
     given = {name: text for name, text in fields.items() if name in _FIELDS}
     if given.get("version", "0") != "0":
         raise BadAuthorization("Unknown version in Authorization: Handle")
-    session_id = given.get("sessionid")
+    session_id, certificate = given.get("sessionid"), given.get("clientcert", "").lower() == "true"
     present = [name for name in _PROOF_FIELDS if name in given]
     if not present:
-        return HandleCredential(session_id)
+        return HandleCredential(session_id, shows_certificate=certificate)
     if present == ["cnonce"]:
-        return HandleCredential(session_id, cnonce=_cnonce(given["cnonce"]))
+        return HandleCredential(session_id, cnonce=_cnonce(given["cnonce"]), shows_certificate=certificate)
     if len(present) < len(_PROOF_FIELDS):
         raise BadAuthorization("Missing fields in authentication data")
     return HandleCredential(session_id, _proof(given))

@@ -76,8 +76,7 @@ class Prover(Protocol):
 class Asker:
     """Who asks. `user` is proven; `rights` are those of a node token. Both None: anybody.
 
-    `session` is the one the request names. `cnonce`: the client wants it signed. `in_handle_scheme`: the request used
-    that scheme, so that it is not offered another one.
+    `session` is the one the request names. `cnonce`: the client wants it signed.
     """
 
     client: Client
@@ -85,7 +84,6 @@ class Asker:
     rights: Rights | None = None
     session: Session | None = None
     cnonce: bytes | None = None
-    in_handle_scheme: bool = False
 
     @property
     def is_known(self) -> bool:
@@ -148,14 +146,18 @@ class Door:
         asker = Asker(client)
         authorization = request.headers.get("Authorization")
         if authorization is None:
-            return await self._by_certificate(request, asker)
+            return await self.by_certificate(request, asker)
         scheme, rest = scheme_of(authorization)
         if scheme == BASIC and self.takes_basic(client):
             return replace(asker, user=await self.by_basic(asker, rest))
         if scheme == HANDLE and client.secure:
-            return await self._in_handle_scheme(request, replace(asker, in_handle_scheme=True), authorization, rest)
-        rights = rights_of(authorization, client, self._desk.open_reader(), self._desk.clock())
-        return replace(asker, rights=rights)
+            return await self._in_handle_scheme(request, asker, authorization, rest)
+        if scheme == BEARER:
+            rights = rights_of(authorization, client, self._desk.open_reader(), self._desk.clock())
+            return replace(asker, rights=rights)
+        if client.secure:
+            raise Turned(asker, "This node takes credentials of the schemes Basic, Handle and Bearer")
+        return asker
 
     def takes_basic(self, client: Client) -> bool:
         """Say whether a secret may be taken from a client."""
@@ -175,6 +177,28 @@ class Door:
             except ProofRefused as error:
                 refused = error
         raise _turned(asker, refused)
+
+    async def by_certificate(self, request: BaseRequest, asker: Asker) -> Asker:
+        """Return the asker with the user of the connection's certificate, whose the session is from now on.
+
+        Raises Turned for a certificate that proves nothing; without one nobody is known.
+        """
+        if not asker.client.secure or self._desk.proxies.is_behind(request):
+            return asker  # a proxy's certificate is not its client's
+        try:
+            certificate = client_certificate(request)
+            if certificate is None:
+                return asker
+            self._desk.open_reader()
+            user, address = certificate.user, asker.client.address
+            proven = await self._prover.certificate(user, certificate.public_key, address)
+        except BadAuthorization as error:
+            raise Turned(asker, str(error)) from error
+        except ProofRefused as error:
+            raise _turned(asker, error) from error
+        if asker.session is not None:
+            self.sessions.authenticate(asker.session.id, proven, b"", self.now_s)
+        return replace(asker, user=proven)
 
     async def in_session(self, asker: Asker, credential: HandleCredential, said: bytes) -> Asker:
         """Carry out what a client says in the Handle scheme. `said` are the octets it said it with.
@@ -217,7 +241,10 @@ class Door:
         return await self._prover.may_read(user, record)
 
     async def challenge(self, request: BaseRequest, asker: Asker, error: str = "") -> list[tuple[str, str]]:
-        """Return the `WWW-Authenticate` headers of a 401; a session is opened unless the request has one."""
+        """Return the `WWW-Authenticate` headers of a 401; a session is opened unless the request has one.
+
+        Who uses the Handle scheme, and a script, for which browsers would open a window, is not offered Basic.
+        """
         if not asker.client.secure or self._sessions is None:
             return []
         try:
@@ -227,7 +254,8 @@ class Door:
             return [("WWW-Authenticate", BASIC_LINE)]
         signature = await self.signature(session, asker.cnonce)
         by_script = request.headers.get("X-Requested-With", "").lower() == "xmlhttprequest"
-        lines = challenge_lines(session, signature, error, offers_basic=not (by_script or asker.in_handle_scheme))
+        in_handle_scheme = scheme_of(request.headers.get("Authorization", ""))[0] == HANDLE
+        lines = challenge_lines(session, signature, error, offers_basic=not (by_script or in_handle_scheme))
         return [("WWW-Authenticate", line) for line in lines]
 
     async def signature(self, session: Session, cnonce: bytes | None) -> SiteSignature | None:
@@ -243,8 +271,11 @@ class Door:
         except BadAuthorization as error:
             raise Turned(self._in_its_session(asker, rest), str(error)) from error
         if credential.session_id is None and credential.proof is None and credential.cnonce is None:
-            return await self._by_certificate(request, asker)  # `clientCert="true"`, or nothing at all
-        return await self.in_session(asker, credential, authorization.encode("utf-8", "surrogateescape"))
+            return await self.by_certificate(request, asker)  # `clientCert="true"`, or nothing at all
+        asker = await self.in_session(asker, credential, authorization.encode("utf-8", "surrogateescape"))
+        if asker.user is None and credential.shows_certificate:
+            return await self.by_certificate(request, asker)
+        return asker
 
     def _in_its_session(self, asker: Asker, rest: str) -> Asker:
         """Keep the session of a request whose other fields are wrong, so that its next try has the same nonce."""
@@ -255,22 +286,6 @@ class Door:
         session_id = fields.get("sessionid")
         session = None if session_id is None else self.sessions.find(session_id, self.now_s)
         return asker if session is None else replace(asker, session=session)
-
-    async def _by_certificate(self, request: BaseRequest, asker: Asker) -> Asker:
-        if not asker.client.secure or self._desk.proxies.is_behind(request):
-            return asker  # a proxy's certificate is not its client's
-        try:
-            certificate = client_certificate(request)
-            if certificate is None:
-                return asker
-            self._desk.open_reader()
-            user, address = certificate.user, asker.client.address
-            proven = await self._prover.certificate(user, certificate.public_key, address)
-        except BadAuthorization as error:
-            raise Turned(asker, str(error)) from error
-        except ProofRefused as error:
-            raise _turned(asker, error) from error
-        return replace(asker, user=proven)
 
 
 def _turned(asker: Asker, refused: ProofRefused) -> Turned:

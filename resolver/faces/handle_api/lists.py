@@ -10,18 +10,21 @@ import msgspec
 import orjson
 from aiohttp.web import BaseRequest, Response, StreamResponse
 
+from identifiers.handle_changes import Refused, named_prefix
 from identifiers.handle_requests import NAMES_PER_PAGE_MAX, HandleAnswer, Home, ListHandles, ListHomed, Unhome
 from identifiers.json_text import decode_json
 from identifiers.values import ValuesError
 from resolver.faces import handle_answer as form
+from resolver.faces.desk import Desk
 from resolver.faces.handle_api.door import Asker
-from resolver.faces.handle_api.writing import Writer, check_success, executed
-from resolver.faces.handle_reply import ApiRefused, bad_request, body_of, decoded_name, json_reply, query_of
+from resolver.faces.handle_api.writing import Writer, check_success, executed, prefix_here
+from resolver.faces.handle_reply import NOT_SERVED, ApiRefused, bad_request, body_of, decoded_name, json_reply, query_of
 from resolver.faces.request_target import Parameters, Target
 
 PAGE_SIZE_MAX: Final = 10_000
 
 _NUMBER: Final = re.compile("-?[0-9]{1,9}")
+_IN_FORCE: Final = ("active", "withdrawing")
 _PRIVATE: Final = {"Cache-Control": "private, no-store"}
 
 
@@ -36,7 +39,8 @@ class _Window:
 class Lists:
     """Serves lists, streamed in pieces: a list is nowhere whole in memory."""
 
-    def __init__(self, writer: Writer | None, *, enabled: bool = True) -> None:
+    def __init__(self, desk: Desk, writer: Writer | None, *, enabled: bool = True) -> None:
+        self._desk = desk
         self._writer = writer
         self._enabled = enabled
 
@@ -81,6 +85,8 @@ class Lists:
     ) -> StreamResponse:
         if not self._enabled:
             raise ApiRefused(501, form.OPERATION_NOT_SUPPORTED, "Lists are switched off on this node")
+        if isinstance(listing, ListHandles) and asker.user is None:
+            self._check_homed(listing.prefix)
         wanted = None if window is None else window.size
         offset = 0 if window is None else window.page * window.size
         first = await self._page(_part(listing, "", offset, wanted, count=True), asker)
@@ -96,6 +102,8 @@ class Lists:
         headers = dict(form.ERROR_HEADERS) | _PRIVATE
         response = StreamResponse(headers=headers)
         await response.prepare(request)
+        if request.method == "HEAD":
+            return response
         await response.write(begun)
         before = b""
         async for names in self._pages(listing, first, wanted, asker):
@@ -103,6 +111,12 @@ class Lists:
             before = b"," if names or before else b""
         await response.write(b"]}")
         return response
+
+    def _check_homed(self, prefix: str) -> None:
+        """Say of a prefix that is not served here that it is not, before asking who wants to know (wire 17.3)."""
+        state = prefix_here(self._desk, _prefix_named(prefix))
+        if state is None or state.state not in _IN_FORCE:
+            raise ApiRefused(400, form.NOT_RESPONSIBLE, NOT_SERVED)
 
     async def _pages(
         self, listing: ListHandles | ListHomed, page: HandleAnswer, wanted: int | None, asker: Asker
@@ -159,4 +173,13 @@ async def _prefix(request: BaseRequest, target: Target, rest: str, doing: str) -
         named = parsed.get("prefix") if isinstance(parsed, dict) else None
     if not isinstance(named, str) or not named:
         raise bad_request(f"Prefix not specified in {doing} request")
+    _prefix_named(named, named)
     return named
+
+
+def _prefix_named(text: str, handle: str | None = None) -> str:
+    """Return the prefix that a bare or a full name of one means. Raises ApiRefused."""
+    try:
+        return named_prefix(text)
+    except Refused as error:
+        raise bad_request(error.text, handle, error.code) from error

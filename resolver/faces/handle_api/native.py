@@ -15,11 +15,13 @@ from multidict import CIMultiDict
 
 from identifiers.handle_wire.envelope import ENVELOPE_OCTETS, Envelope, parse_envelope
 from identifiers.handle_wire.versions import OURS
+from identifiers.hs_site import ADMINISTRATION, parse_site
 from identifiers.octets import WireError
 from resolver.faces.body import BodyRefused, read_body
 from resolver.faces.client import TrustedProxies
 from resolver.handle.dispatch import Dispatch, Reply
 from resolver.handle.exchange import Peer
+from resolver.handle.site import HTTP
 
 MEDIA_TYPE: Final = "application/x-hdl-message"
 
@@ -38,11 +40,15 @@ def is_native(request: BaseRequest) -> bool:
 
 
 class NativeMessages:
-    """Serves such requests. The rules are those of TCP, but a connection is not kept for it."""
+    """Serves such requests. The rules are those of TCP, but a connection is not kept for it.
 
-    def __init__(self, dispatch: Dispatch, proxies: TrustedProxies) -> None:
+    Administration is served over TLS, and in the clear where the site record says so of the HTTP interface.
+    """
+
+    def __init__(self, dispatch: Dispatch, proxies: TrustedProxies, site: bytes) -> None:
         self._dispatch = dispatch
         self._proxies = proxies
+        self._administers_in_the_clear = administers_in_the_clear(site)
 
     async def serve(self, request: BaseRequest) -> StreamResponse:
         """Answer; whatever the message is, with 200 and a message."""
@@ -56,7 +62,8 @@ class NativeMessages:
         part = octets[ENVELOPE_OCTETS:]
         if envelope.length != len(part):
             return self._refusal(envelope, "the message is not as long as its envelope says")
-        peer = Peer("http", self._proxies.client(request).address)
+        client = self._proxies.client(request)
+        peer = Peer("http", client.address, administers=client.secure or self._administers_in_the_clear)
         replies = self._dispatch.later(peer, envelope, part, perf_counter())
         first = await anext(replies)
         second = await anext(replies, None)
@@ -66,6 +73,12 @@ class NativeMessages:
 
     def _refusal(self, envelope: Envelope, text: str) -> Response:
         return _whole(self._dispatch.refuse(envelope, WireError(text)).octets)
+
+
+def administers_in_the_clear(site: bytes) -> bool:
+    """Say whether a site record, the data of an HS_SITE, has an HTTP interface for administration."""
+    interfaces = (interface for server in parse_site(site).servers for interface in server.interfaces)
+    return any(interface.protocol == HTTP and interface.kind & ADMINISTRATION for interface in interfaces)
 
 
 def _whole(octets: bytes) -> Response:

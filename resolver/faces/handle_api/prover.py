@@ -49,4 +49,4 @@ class HandleProver:
 
     async def may_read(self, user: Reference, record: Record) -> bool:
         """As `Prover`."""
-        return self._rights.may_read(user, record.spelling, record.values())
+        return await self._rights.may_read(user, record.spelling, record.values())

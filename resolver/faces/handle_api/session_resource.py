@@ -35,25 +35,24 @@ class SessionResource:
     async def create(self, request: BaseRequest, _target: Target, _rest: str, asker: Asker) -> Response:
         """Make a session; one that comes with a credential that proves something is authenticated at once."""
         _check_secure(asker)
-        fields = await self._fields(request)
+        fields = await self._fields(asker, request)
         if "sessionid" in fields:
             raise bad_request("A new session has no sessionId: leave it out, or use /api/sessions/this")
-        credential = _credential(fields)
+        credential = self._credential(asker, fields)
         session = self._door.sessions.open(asker.client.address, self._door.now_s)
         asker = replace(asker, session=session, cnonce=_cnonce(credential))
-        errors: list[str] = []
+        by_certificate = credential.shows_certificate or credential == HandleCredential()
+        credential = replace(credential, session_id=session.id, shows_certificate=by_certificate)
         try:
-            asker = await self._proven(request, asker, replace(credential, session_id=session.id))
+            asker = await self._proven(request, asker, credential)
         except Turned as turned:
-            errors.append(str(turned))
-        if errors:
-            return await self._represent(request, 401, asker, errors)
-        return await self._represent(request, 201, asker, errors, Location=_PLACE)
+            return await self._represent(request, turned.status, asker, [str(turned)])
+        return await self._represent(request, 201, asker, [], Location=_PLACE)
 
     async def show(self, request: BaseRequest, _target: Target, rest: str, asker: Asker) -> Response:
         """Tell the state of the session that the header names."""
         _check(asker, rest)
-        credential = _credential(_header_fields(request))
+        credential = self._credential(asker, self._header_fields(asker, request))
         if credential.session_id is None:
             return await json_reply(request, 200, b'{"authenticated":false}', private=True)
         asker = replace(asker, session=self._session(credential.session_id), cnonce=_cnonce(credential))
@@ -62,7 +61,7 @@ class SessionResource:
     async def authenticate(self, request: BaseRequest, _target: Target, rest: str, asker: Asker) -> Response:
         """Prove who asks, within a session."""
         _check(asker, rest)
-        credential = _credential(await self._fields(request))
+        credential = self._credential(asker, await self._fields(asker, request))
         asker = replace(asker, session=self._session(credential.session_id), cnonce=_cnonce(credential))
         try:
             asker = await self._proven(request, asker, credential)
@@ -73,7 +72,7 @@ class SessionResource:
     async def delete(self, request: BaseRequest, _target: Target, rest: str, asker: Asker) -> Response:
         """Forget a session."""
         _check(asker, rest)
-        session = self._session(_credential(await self._fields(request)).session_id)
+        session = self._session(self._credential(asker, await self._fields(asker, request)).session_id)
         self._door.sessions.end(session.id)
         return Response(status=204, headers=dict(form.OPEN_TO_ALL) | {"Cache-Control": "private, no-store"})
 
@@ -91,12 +90,32 @@ class SessionResource:
             user = await self._door.by_basic(asker, rest)
             self._door.sessions.authenticate(asker.session.id, user, b"", self._door.now_s)
             return replace(asker, user=user)
+        if credential.proof is None and credential.shows_certificate:
+            return await self._door.by_certificate(request, asker)
         return await self._door.in_session(asker, credential, repr(credential.proof).encode())
 
-    async def _fields(self, request: BaseRequest) -> dict[str, str]:
-        """Return the fields of body and header; the header wins. Raises ApiRefused."""
+    async def _fields(self, asker: Asker, request: BaseRequest) -> dict[str, str]:
+        """Return the fields of body and header; the header wins. Raises ApiRefused, and Turned."""
         body = await body_of(request)
-        return (_body_fields(body) if body else {}) | _header_fields(request)
+        return (_body_fields(body) if body else {}) | self._header_fields(asker, request)
+
+    def _header_fields(self, asker: Asker, request: BaseRequest) -> dict[str, str]:
+        scheme, rest = scheme_of(request.headers.get("Authorization", ""))
+        if scheme != HANDLE:
+            return {}
+        try:
+            return handle_fields(rest)
+        except BadAuthorization as error:
+            raise Turned(asker, str(error)) from error
+
+    def _credential(self, asker: Asker, fields: dict[str, str]) -> HandleCredential:
+        """Return what the fields say. Raises Turned, with the session that they name, so that it can be tried again."""
+        try:
+            return handle_credential(fields)
+        except BadAuthorization as error:
+            named = fields.get("sessionid")
+            session = None if named is None else self._door.sessions.find(named, self._door.now_s)
+            raise Turned(replace(asker, session=session), str(error)) from error
 
     async def _represent(
         self, request: BaseRequest, status: int, asker: Asker, errors: list[str], **headers: str
@@ -131,23 +150,6 @@ def _check_secure(asker: Asker) -> None:
 
 def _cnonce(credential: HandleCredential) -> bytes | None:
     return credential.proof.cnonce if credential.proof is not None else credential.cnonce
-
-
-def _credential(fields: dict[str, str]) -> HandleCredential:
-    try:
-        return handle_credential(fields)
-    except BadAuthorization as error:
-        raise bad_request(str(error)) from error
-
-
-def _header_fields(request: BaseRequest) -> dict[str, str]:
-    scheme, rest = scheme_of(request.headers.get("Authorization", ""))
-    if scheme != HANDLE:
-        return {}
-    try:
-        return handle_fields(rest)
-    except BadAuthorization as error:
-        raise bad_request(str(error)) from error
 
 
 def _body_fields(body: bytes) -> dict[str, str]:

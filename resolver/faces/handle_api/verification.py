@@ -22,9 +22,9 @@ from resolver.faces.handle_api.authorization import (
 )
 from resolver.faces.handle_api.door import PROOF_UNUSABLE, Asker, Door, ProofRefused
 from resolver.faces.handle_api.wire_proof import SECRET, UnknownAlgorithm, wire_proof
-from resolver.faces.handle_reply import ApiRefused, bad_request, decoded_name, json_reply, query_of
+from resolver.faces.handle_reply import NOT_SERVED, ApiRefused, bad_request, decoded_name, json_reply, query_of
 from resolver.faces.request_target import Parameters, Target
-from resolver.lookup import Absent, Referral
+from resolver.lookup import Absent, Gone, Referral
 
 NONCE_OCTETS_MAX = 64
 _NEEDED = ("nonce", "cnonce", "alg", "signature")
@@ -67,8 +67,9 @@ class Verification:
         found = self._desk.find(user.handle)
         if isinstance(found, Invalid):
             raise ApiRefused(400, form.INVALID_HANDLE, found.message, user.handle)
-        if isinstance(found, Referral) or (isinstance(found, Absent) and found.prefix is None):
-            raise ApiRefused(400, form.NOT_RESPONSIBLE, "The prefix is not served here", user.handle)
+        is_unhomed = isinstance(found, Gone) and found.record is None
+        if is_unhomed or isinstance(found, Referral) or (isinstance(found, Absent) and found.prefix is None):
+            raise ApiRefused(400, form.NOT_RESPONSIBLE, NOT_SERVED, user.handle)
 
 
 def _named(rest: str) -> Reference:
@@ -94,7 +95,9 @@ def _with_index(named: Reference, parameters: Parameters) -> Reference:
 
 def _proof(user: Reference, parameters: Parameters) -> tuple[Proof, bytes]:
     """Return the proof, and the nonce it is over. Raises BadAuthorization."""
-    given = {name: text for name in (*_NEEDED, "salt", "iterations", "length") if (text := parameters.first(name))}
+    named = ((name, parameters.first(name)) for name in (*_NEEDED, "salt", "iterations", "length"))
+    # Base64 has no blanks: one is a plus sign that a client did not encode.
+    given = {name: text.replace(" ", "+") for name, text in named if text}
     if missing := [name for name in _NEEDED if name not in given]:
         raise BadAuthorization(f"The parameter {missing[0]} is missing")
     nonce, cnonce = octets_of(given["nonce"], "nonce"), octets_of(given["cnonce"], "cnonce")

@@ -11,8 +11,9 @@ import orjson
 from aiohttp.web import BaseRequest, Response
 
 from identifiers.changes import PrefixState
+from identifiers.entity_tags import tags_shown
 from identifiers.handle import fold, parse_handle
-from identifiers.handle_requests import Add, Create, Delete, Face, HandleAnswer, Operation, Remove
+from identifiers.handle_requests import ANY_TAG, Add, Create, Delete, Face, HandleAnswer, Operation, Remove
 from identifiers.identifier import HandleParts, Invalid
 from identifiers.json_text import decode_json
 from identifiers.value_reading import read_values
@@ -22,10 +23,11 @@ from resolver.faces.desk import Desk
 from resolver.faces.handle_api.door import Asker
 from resolver.faces.handle_query import SELECTIONS_MAX
 from resolver.faces.handle_reply import (
+    NOT_SERVED,
     ApiRefused,
     bad_request,
     body_of,
-    decoded_name,
+    checked_name,
     json_reply,
     media_type_of,
     query_of,
@@ -69,7 +71,7 @@ class Writing:
 
     async def put(self, request: BaseRequest, target: Target, raw_name: str, asker: Asker) -> Response:
         """Create or replace a record, or, with `index`, values of one."""
-        name = decoded_name(raw_name)
+        name = checked_name(raw_name)
         parameters = query_of(target, name)
         indexes = _indexes(parameters, name)
         various = VARIOUS in parameters.all("index")
@@ -81,7 +83,7 @@ class Writing:
             raise bad_request("Mismatched indexes in PUT request", name)
         overwrite = parameters.first("overwrite")
         overwrites = (overwrite is None or overwrite.lower() == "true") and not _only_new(request)
-        tag = self._entity_tag(request, name)
+        tag = self._entity_tag(request, name, indexes)
         operation: Operation
         if indexes or various:
             operation = Add(name, values, overwrites, tag)
@@ -92,12 +94,12 @@ class Writing:
 
     async def delete(self, request: BaseRequest, target: Target, raw_name: str, asker: Asker) -> Response:
         """Delete a record, or, with `index`, values of one."""
-        name = decoded_name(raw_name)
+        name = checked_name(raw_name)
         parameters = query_of(target, name)
         if VARIOUS in parameters.all("index"):
             raise bad_request("Indexes to delete have to be named", name)
         indexes = _indexes(parameters, name)
-        tag = self._entity_tag(request, name)
+        tag = self._entity_tag(request, name, indexes)
         operation = Remove(name, tuple(sorted(indexes)), tag) if indexes else Delete(name, tag)
         return await self._execute(request, operation, name, asker, created=200)
 
@@ -140,36 +142,42 @@ class Writing:
         return not isinstance(mine, Invalid) and not isinstance(others, Invalid) and mine.key == others.key
 
     def _check_homed(self, name: str) -> None:
-        """Say first that a name is none, or is not served here: its values are nobody's concern then."""
-        if isinstance(found := parse_handle(name), Invalid):
-            raise ApiRefused(400, form.INVALID_HANDLE, found.message, name)
+        """Say first that a name is not served here: its values are nobody's concern then."""
         if self._prefix(name) is None:
-            raise ApiRefused(400, form.NOT_RESPONSIBLE, "The prefix is not served here", name)
+            raise ApiRefused(400, form.NOT_RESPONSIBLE, NOT_SERVED, name)
 
     def _prefix(self, name: str) -> PrefixState | None:
         """Return the prefix of a name if it is hosted here."""
         parsed = parse_handle(name)
         if isinstance(parsed, Invalid) or not isinstance(parsed.parts, HandleParts):
             return None
-        reader = self._desk.open_reader()
-        transaction = reader.begin()
-        try:
-            state = reader.prefix(transaction, parsed.parts.named_prefix or fold(parsed.parts.prefix))
-        finally:
-            transaction.abort()
-        return state if state is not None and state.hosting == "here" else None
+        return prefix_here(self._desk, parsed.parts.named_prefix or fold(parsed.parts.prefix))
 
-    def _entity_tag(self, request: BaseRequest, name: str) -> str | None:
-        """Return the tag that the record must still have. Raises ApiRefused where it is another one already."""
-        condition = request.headers.get("If-Match")
-        if condition is None or condition.strip() == "*":
-            return None
-        found = self._desk.find(name)
+    def _entity_tag(self, request: BaseRequest, name: str, indexes: set[int]) -> str | None:
+        """Return the tag that the record must still have, an empty one where none of the request's can be meant.
+
+        Of several the one that the record has is chosen; the registry compares it in the change's own transaction.
+        """
+        condition = ",".join(request.headers.getall("If-Match", ())).strip()
+        if condition in ("", ANY_TAG):
+            return condition or None
+        tags = [tag for weak, tag in _ETAG.findall(condition) if not weak]
+        found = self._desk.find(name) if len(tags) > 1 else None
         if isinstance(found, Found):
-            tags = {match[1] for match in _ETAG.findall(condition) if not match[0]}
-            if (current := found.record.etag.decode("ascii")) in tags:
-                return current
-        raise ApiRefused(412, form.VALUE_ALREADY_EXISTS, _RECORD_CHANGED, name)
+            shown = tags_shown(found.record.values(), indexes)
+            tags = [tag for tag in tags if tag in shown] or tags
+        return tags[0] if tags else ""
+
+
+def prefix_here(desk: Desk, prefix: str) -> PrefixState | None:
+    """Return a prefix, in capitals, if it is hosted here."""
+    reader = desk.open_reader()
+    transaction = reader.begin()
+    try:
+        state = reader.prefix(transaction, prefix)
+    finally:
+        transaction.abort()
+    return state if state is not None and state.hosting == "here" else None
 
 
 async def executed(writer: Writer | None, operation: Operation, asker: Asker, name: str | None = None) -> HandleAnswer:

@@ -13,7 +13,8 @@ from resolver.faces.reply import Headers, reply
 from resolver.faces.visible_values import Visible
 from resolver.lookup import Absent, Gone, Referral
 
-OPEN: Final = (*form.OPEN_TO_ALL, ("Access-Control-Expose-Headers", "Content-Length, ETag, Location, Link"))
+EXPOSE: Final = "Access-Control-Expose-Headers"
+OPEN: Final = (*form.OPEN_TO_ALL, (EXPOSE, "Content-Length, ETag, Location, Link"))
 VARY: Final = ("Vary", "Accept")
 
 _UNCACHED: Final = (("Cache-Control", "no-cache"), VARY, *OPEN)
@@ -52,7 +53,8 @@ async def refusal(request: BaseRequest, status: int, code: int, message: str, *,
     if as_json:
         return await reply(request, status, (*form.ERROR_HEADERS, *more), form.error_body(code, None, message))
     page = html.message_page("Resolution Error", "", message)
-    return await reply(request, status, (*html.HEADERS, *_UNCACHED, *more), page)
+    exposed = ((EXPOSE, name) for name, _ in more)
+    return await reply(request, status, (*html.HEADERS, *_UNCACHED, *more, *exposed), page)
 
 
 async def chain_too_long(request: BaseRequest, name: str) -> Response:

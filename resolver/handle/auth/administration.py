@@ -26,7 +26,7 @@ from identifiers.handle_requests import (
 )
 from identifiers.handle_wire import codes
 from identifiers.handle_wire import requests as wire
-from identifiers.handle_wire.answers import NAMES_PER_PART, Created, Names
+from identifiers.handle_wire.answers import Created, Names
 from identifiers.handle_wire.codes import Op, ResponseCode
 from resolver.handle.auth.authentication import HandleAuthentication
 from resolver.handle.auth.proofs import Permits
@@ -53,6 +53,8 @@ class Administration:
 
     async def answer(self, request: Request) -> Answers:
         """Carry an operation out, or challenge its sender. Raises Refused, and WireError."""
+        if self._authentication.settings.read_only:
+            raise Refused(ResponseCode.SERVER_BACKUP, "This node is a mirror: it answers lookups only")
         operation = operation_of(request)
         try:
             self._check_enabled(operation)
@@ -62,7 +64,10 @@ class Administration:
                 return self._authentication.challenge(request)
         except NotPlanned as refused:
             raise Refused(refused.code, refused.text) from refused
-        return await self._carried_out(request, operation, user)
+        answers = await self._carried_out(request, operation, user)
+        if isinstance(answers, Answer) and answers.rc == ResponseCode.AUTHENTICATION_NEEDED:
+            return self._authentication.challenge(request)  # the replica lags: the record is no longer open to anyone
+        return answers
 
     async def perform(self, request: Request, user: User) -> Answers:
         """Carry out what was challenged, as the user who has proved to be one."""
@@ -97,12 +102,13 @@ class Administration:
     async def _parts(
         self, request: Request, operation: Listing, user: User | None, page: HandleAnswer
     ) -> AsyncIterator[Answer]:
-        """Give fifty names at a time. The next page is read when the one before it was written."""
+        """Give some names at a time. The next page is read when the one before it was written."""
+        at_a_time = self._authentication.settings.limits.names_per_part
         while True:
             names = page.names
-            for at in range(0, max(len(names), 1), NAMES_PER_PART):
-                is_last = page.next is None and at + NAMES_PER_PART >= len(names)
-                part = Names(tuple(names[at : at + NAMES_PER_PART]))
+            for at in range(0, max(len(names), 1), at_a_time):
+                is_last = page.next is None and at + at_a_time >= len(names)
+                part = Names(tuple(names[at : at + at_a_time]))
                 yield Answer(ResponseCode.SUCCESS, part, more=not is_last)
             if page.next is None:
                 return

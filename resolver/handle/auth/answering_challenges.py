@@ -14,15 +14,13 @@ from identifiers.handle_rights import folded_name
 from identifiers.handle_wire.answers import Challenge, Verified
 from identifiers.handle_wire.codes import Op, ResponseCode
 from identifiers.handle_wire.message import Message
-from identifiers.handle_wire.proofs import parse_secret_proof
 from identifiers.handle_wire.requests import ChallengeResponse, Login, Resolution, VerifyChallenge, decode_request
 from identifiers.handle_wire.versions import has_digest
 from identifiers.octets import WireError
 from identifiers.values import Reference
 from resolver.handle.auth.authentication import HandleAuthentication
 from resolver.handle.auth.bound import bind, bound_to
-from resolver.handle.auth.challenges import Pending, challenge_of, original
-from resolver.handle.auth.limits import LOGIN_S_MAX
+from resolver.handle.auth.challenges import Pending, challenge_of, fingerprint_of, original
 from resolver.handle.auth.proofs import Permits, anything
 from resolver.handle.auth.rights import NOT_RESPONSIBLE, NOT_SERVED
 from resolver.handle.exchange import Answer, Answers, Handler, Refused, Request, User, error
@@ -68,10 +66,9 @@ class AnsweringChallenges:
         authentication = self._authentication
         if authentication.keys.is_elsewhere(asked.user):
             raise Refused(NOT_RESPONSIBLE, NOT_SERVED)
-        proof = parse_secret_proof(asked.proof)
         right = await authentication.proofs.is_right(
             Reference(asked.user, asked.index),
-            proof,
+            asked.proof,
             Challenge(asked.digest, asked.nonce),
             address=request.peer.address,
         )
@@ -88,7 +85,12 @@ class AnsweringChallenges:
             pending, bound.challenge = bound.challenge, None
             if self._authentication.challenges.is_over(pending):
                 raise Refused(ResponseCode.AUTHENTICATION_TIMEOUT, "The challenge has expired")
-            return await self._carry_out(request, response, pending)
+            answered = await self._carry_out(request, response, pending)
+            if isinstance(answered, Answer):
+                bound.answered = fingerprint_of(request.message), answered
+            return answered
+        if bound is not None and bound.answered is not None and bound.answered[0] == fingerprint_of(request.message):
+            return bound.answered[1]
         taken = self._authentication.challenges.take(request.session_id)
         if taken is None:
             return await self._again(request)
@@ -108,7 +110,8 @@ class AnsweringChallenges:
             if (answer := kept.answer()) is not None:
                 return answer
             await asyncio.sleep(POLL_S)
-        if challenges.was_issued(request.session_id):
+        bound = bound_to(request.peer, request.session_id)
+        if challenges.was_issued(request.session_id) or (bound is not None and bound.answered is not None):
             raise Refused(ResponseCode.AUTHENTICATION_TIMEOUT, "The challenge has expired, or was used")
         raise Refused(ResponseCode.SESSION_TIMEOUT, "There was no such challenge")
 
@@ -121,7 +124,7 @@ class AnsweringChallenges:
             if challenged.session_id and challenged.op != Op.LOGIN:
                 self._authentication.sessions.authenticate(challenged.session_id, user, claimed)
             if challenged.op == Op.LOGIN:
-                answers: Answers = self._logged_in(request, challenged, user)
+                answers: Answers = _logged_in(request, challenged, user)
             else:
                 answers = await self._perform[challenged.op](challenged, user)
         except Refused as refused:
@@ -149,13 +152,8 @@ class AnsweringChallenges:
             has_algorithm=has_digest(challenged.version),
         )
 
-    def _logged_in(self, request: Request, challenged: Request, user: User) -> Answer:
-        bind(request.peer, challenged.session_id).user = user
-        late = self._authentication.ticks() - request.started > LOGIN_S_MAX if request.started else False
-        return Answer(ResponseCode.SUCCESS, close=late)
 
-
-def permits_reading(may_read: Callable[[User, str], bool]) -> PermitsFor:
+def permits_reading(may_read: Callable[[User, str], Awaitable[bool]]) -> PermitsFor:
     """Return the check for a resolution that was challenged."""
 
     def permits(request: Request) -> Permits:
@@ -164,6 +162,11 @@ def permits_reading(may_read: Callable[[User, str], bool]) -> PermitsFor:
         return lambda user: may_read(user, asked.name)
 
     return permits
+
+
+def _logged_in(request: Request, challenged: Request, user: User) -> Answer:
+    bind(request.peer, challenged.session_id).user = user
+    return Answer(ResponseCode.SUCCESS)
 
 
 def _check_same(challenged: Request, user: User) -> None:

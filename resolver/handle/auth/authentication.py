@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from time import monotonic, time
 from typing import Final
 
+from identifiers.handle_rights import GroupBounds
 from identifiers.handle_wire import codes
 from identifiers.handle_wire.codes import Op
 from identifiers.handle_wire.credential import MAC, Credential
@@ -13,7 +14,8 @@ from identifiers.handle_wire.message import Cipher, Message
 from identifiers.handle_wire.requests import Resolution, decode_request
 from identifiers.wire import decode_values
 from resolver.faces.desk import Desk
-from resolver.handle.auth.bound import bind, bound_to
+from resolver.handle.auth.asking import Place
+from resolver.handle.auth.bound import bind, bound_to, has_login
 from resolver.handle.auth.challenges import Challenges
 from resolver.handle.auth.keys import Elsewhere, Keys
 from resolver.handle.auth.limits import AuthSettings
@@ -21,7 +23,7 @@ from resolver.handle.auth.proofs import Proofs
 from resolver.handle.auth.rights import Rights
 from resolver.handle.auth.sessions import Sessions
 from resolver.handle.auth.shared_table import SharedState
-from resolver.handle.auth.upstream import UpstreamKeys
+from resolver.handle.auth.upstream import Upstream
 from resolver.handle.exchange import Answer, Handler, Peer, Refused, Request, User
 
 _WITHOUT_MAC: Final = (Op.CHALLENGE_RESPONSE, Op.SESSION_SETUP)
@@ -46,13 +48,16 @@ class HandleAuthentication:
     ) -> None:
         self.settings = settings or AuthSettings()
         self._state = state
+        limits, administrators = self.settings.limits, self.settings.administrators
         if elsewhere is None and self.settings.upstream is not None:
-            elsewhere = UpstreamKeys(self.settings.upstream, ticks)
-        self.keys = Keys(desk, elsewhere)
-        self.rights = Rights(desk, self.keys, self.settings.administrators)
-        self.proofs = Proofs(self.keys, ticks, weak_hashes=self.settings.weak_hashes)
-        self.sessions = Sessions(state, clock)
-        self.challenges = Challenges(state, self.settings.challenge_s, clock)
+            place = Place(*self.settings.upstream, self.settings.upstream_key)
+            elsewhere = Upstream(place, ticks, limits, self.settings.upstream_networks)
+        bounds = GroupBounds(limits.vlist_depth, limits.vlist_references)
+        self.keys = Keys(desk, elsewhere, administrators, bounds)
+        self.rights = Rights(desk, self.keys, administrators, bounds)
+        self.proofs = Proofs(self.keys, ticks, limits, weak_hashes=self.settings.weak_hashes)
+        self.sessions = Sessions(state, clock, limits)
+        self.challenges = Challenges(state, self.settings.challenge_s, clock, limits)
         self.ticks = ticks
         self._handlers: dict[int, Handler] = {}
 
@@ -84,7 +89,8 @@ class HandleAuthentication:
         if bound_to(request.peer, request.session_id) is not None or request.op in _WITHOUT_MAC:
             return
         if self.sessions.get(request.session_id) is not None:
-            if request.op == Op.SESSION_TERMINATE:
+            # A decrypted message without MAC is refused like one that does not decrypt, or its code would tell which.
+            if request.op == Op.SESSION_TERMINATE or message.envelope.is_encrypted:
                 raise Refused(502, "The message does not belong to the session")
             if request.op != Op.RESOLUTION or not request.has(codes.PUBLIC_ONLY):
                 raise Refused(404, "Requests inside a session carry a MAC")
@@ -109,7 +115,9 @@ class HandleAuthentication:
     async def may_read(self, request: Request, user: User, prefix: str, wire_values: bytes) -> bool:  # noqa: ARG002 - the name says which prefix
         """Say whether a user may read private values of a record (Authorized_Read, or service administrator)."""
         asked = decode_request(Op.RESOLUTION, request.message.body)
-        return isinstance(asked, Resolution) and self.rights.may_read(user, asked.name, decode_values(wire_values))
+        return isinstance(asked, Resolution) and await self.rights.may_read(
+            user, asked.name, decode_values(wire_values)
+        )
 
     def challenge(self, request: Request) -> Answer:
         """Return the challenge, or what stands for it (handle wire 13.1, 20.4). Raises Refused (3, 400, 500)."""
@@ -117,9 +125,9 @@ class HandleAuthentication:
         if number and has_mac(request.message):
             issued = self.challenges.issue(request, session_id=number)
             return Answer(codes.ResponseCode.AUTHENTICATION_NEEDED, issued.challenge, session_id=number)
-        if number:
+        if number or has_login(request.peer):
             # A client that makes its ids up takes a challenge for success, and drops its session at 500.
-            raise Refused(500, "Nobody has logged in on this connection")
+            raise Refused(500, "Nobody has logged in under this session id")
         if self.settings.anonymous_admin == "refuse":
             raise Refused(400, "Log in first")
         issued = self.challenges.issue(request)

@@ -6,15 +6,19 @@ from identifiers.handle_wire.message import Cipher
 from identifiers.values import Reference
 from resolver.handle.auth.challenges import Pending
 from resolver.handle.auth.limits import LOGINS_PER_CONNECTION
-from resolver.handle.exchange import Peer
+from resolver.handle.exchange import Answer, Peer
 
 
 @dataclass(slots=True)
 class Bound:
-    """What one session id of one connection stands for."""
+    """What one session id of one connection stands for.
+
+    `answered`: the last answer to a challenge of its own, with the fingerprint of the message that got it.
+    """
 
     user: Reference | None = None
     challenge: Pending | None = None
+    answered: tuple[bytes, Answer] | None = None
     cipher: Cipher | None = None
 
 
@@ -32,3 +36,8 @@ def bind(peer: Peer, session_id: int) -> Bound:
             del peer.bound[next(iter(peer.bound))]
         found = peer.bound[session_id] = Bound()
     return found
+
+
+def has_login(peer: Peer) -> bool:
+    """Say whether anyone has logged in on a connection, under whatever id."""
+    return any(bound.user is not None for bound in peer.bound.values())

@@ -17,14 +17,7 @@ from identifiers.handle_wire.envelope import ENVELOPE_OCTETS, encode_envelope, p
 from identifiers.handle_wire.header import Header, parse_header
 from identifiers.handle_wire.message import Message
 from identifiers.handle_wire.versions import Version, has_digest
-from resolver.handle.auth.limits import (
-    ANSWER_KEPT_OCTETS_MAX,
-    CHALLENGE_OCTETS_MAX,
-    CHALLENGES_MAX,
-    CHALLENGES_PER_ADDRESS,
-    REMEMBERED_MAX,
-    REMEMBERED_S,
-)
+from resolver.handle.auth.limits import ANSWER_KEPT_OCTETS_MAX, REMEMBERED_MAX, REMEMBERED_S, AuthLimits
 from resolver.handle.auth.sessions import new_session_id
 from resolver.handle.auth.shared_table import Full, SharedState, TableLimits
 from resolver.handle.exchange import Answer, Peer, Refused, Request
@@ -79,13 +72,15 @@ _decode_kept = msgspec.msgpack.Decoder(Kept).decode
 class Challenges:
     """The challenges of this host. `clock` counts seconds since 1970; each lives for `lifetime_s`."""
 
-    def __init__(self, state: SharedState, lifetime_s: float, clock: Callable[[], float]) -> None:
-        pending = TableLimits(
-            CHALLENGES_MAX, per_address=CHALLENGES_PER_ADDRESS, octets=CHALLENGE_OCTETS_MAX, drops=False
-        )
+    def __init__(
+        self, state: SharedState, lifetime_s: float, clock: Callable[[], float], limits: AuthLimits | None = None
+    ) -> None:
+        limits = limits or AuthLimits()
+        octets, per_address = limits.challenge_octets, limits.challenges_per_address
+        pending = TableLimits(limits.challenges, per_address=per_address, octets=octets, drops=False)
         self._pending = state.table("challenges", pending)
         self._issued = state.table("challenged", TableLimits(REMEMBERED_MAX))
-        self._answers = state.table("answers", TableLimits(CHALLENGES_MAX))
+        self._answers = state.table("answers", TableLimits(limits.challenges))
         self._lifetime_ms = int(lifetime_s * 1_000)
         self._clock = clock
 

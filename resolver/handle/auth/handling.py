@@ -17,6 +17,8 @@ Resolve = Callable[[Request, User], Awaitable[Answer]]
 def add_handlers(authentication: HandleAuthentication, calls: RegistryCalls, resolve: Resolve) -> None:
     """Let `authentication` handle every operation that needs to know who speaks."""
     administration = Administration(authentication, calls)
+    if authentication.keys.knows_elsewhere:
+        calls.hand_over(authentication.rights.groups)
 
     async def resolution(request: Request, user: User) -> Answers:
         return await resolve(request, user)

@@ -1,10 +1,13 @@
 """What a user may do, as the replica has it: asked before anyone's proof is computed (handle wire 13.2, 17).
 
-The registry asks again, in the transaction that makes the change: this one only keeps strangers from costing anything.
+The registry asks again, in the transaction that makes the change: this one only keeps strangers from costing anything,
+and reads the groups that are kept elsewhere, because the registry speaks to no other server.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from identifiers import hs_admin
 from identifiers.handle import fold
@@ -21,6 +24,7 @@ from identifiers.handle_changes import (
 from identifiers.handle_requests import (
     Create,
     Delete,
+    Group,
     Home,
     ListDerived,
     ListHandles,
@@ -31,7 +35,7 @@ from identifiers.handle_requests import (
     Unhome,
     Writing,
 )
-from identifiers.handle_rights import EVERY_USER, Need, Needs, decide, may
+from identifiers.handle_rights import EVERY_USER, GROUP_BOUNDS, GroupBounds, Need, Needs, Question, Values, may
 from identifiers.handle_wire.names import record_named
 from identifiers.values import Reference, Value
 from resolver.faces.desk import Desk, LookupsUnavailable
@@ -40,6 +44,10 @@ from resolver.handle.auth.keys import Keys
 NOT_RESPONSIBLE = 301
 NOT_SERVED = "That prefix is not served here"
 NOT_WRITING = (Home, Unhome, ListHandles, ListDerived, ListHomed)
+DECISION_S: Final = 8.0
+"""How long one question may take with groups elsewhere: clients wait 10 seconds for a login."""
+GROUPS_ELSEWHERE_MAX: Final = 16
+"""Records elsewhere that are read to decide one question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +57,31 @@ class Rights:
     desk: Desk
     keys: Keys
     administrators: tuple[Reference, ...]
+    bounds: GroupBounds = GROUP_BOUNDS
 
-    def meets(self, user: Reference, needs: Needs) -> bool:
+    async def meets(self, user: Reference, needs: Needs) -> bool:
         """Say whether a user meets one of the alternatives, or is a service administrator."""
-        return decide(may(user, needs, self.administrators), self.keys.record)
+        return await _Asking(self.keys).answer(may(user, needs, self.administrators, self.bounds))
 
-    def may_read(self, user: Reference, name: str, values: Sequence[Value]) -> bool:
+    async def may_read(self, user: Reference, name: str, values: Sequence[Value]) -> bool:
         """Say whether a user may read private values of a record, whose values these are."""
         full = record_named(name)
-        question = may(user, ((Need(full, hs_admin.AUTHORIZED_READ),),), self.administrators)
-        return decide(question, lambda wanted: values if wanted == full else self.keys.record(wanted))
+        question = may(user, ((Need(full, hs_admin.AUTHORIZED_READ),),), self.administrators, self.bounds)
+        return await _Asking(self.keys, {full: values}).answer(question)
 
-    def may_read_record(self, user: Reference, name: str) -> bool:
+    async def may_read_record(self, user: Reference, name: str) -> bool:
         """Say whether a user may read private values of the record with this name."""
-        return self.meets(user, ((Need(record_named(name), hs_admin.AUTHORIZED_READ),),))
+        return await self.meets(user, ((Need(record_named(name), hs_admin.AUTHORIZED_READ),),))
+
+    async def groups(self, user: Reference, operation: Operation) -> tuple[Group, ...]:
+        """Return the groups elsewhere that decide whether a user may do something."""
+        try:
+            needs = self.needs_of(operation)
+        except Refused:
+            return ()
+        asking = _Asking(self.keys)
+        await asking.answer(may(user, needs, self.administrators, self.bounds))
+        return tuple(Group(name, tuple(values)) for name, values in asking.elsewhere.items() if values)
 
     def check_openly(self, operation: Operation) -> None:
         """Raise `Refused` for what anyone is told: names, prefixes that are not ours, values that cannot be (17.3)."""
@@ -93,7 +112,7 @@ class Rights:
     def _stored(self, operation: Writing) -> Sequence[Value] | None:
         if isinstance(operation, Create) and operation.mint:
             return None
-        return self.keys.record(operation.name)
+        return self.keys.kept(operation.name) if isinstance(operation, Delete) else self.keys.record(operation.name)
 
     def _check_homed(self, prefix: str) -> None:
         try:
@@ -107,6 +126,44 @@ class Rights:
             transaction.abort()
         if state is None or not state.resolves or state.hosting != "here":
             raise Refused(NOT_RESPONSIBLE, NOT_SERVED)
+
+
+class _Asking:
+    """One question being answered: from what is kept here, and from groups elsewhere. `known` is at hand already."""
+
+    def __init__(self, keys: Keys, known: dict[str, Sequence[Value]] | None = None) -> None:
+        self._keys = keys
+        self._known = known or {}
+        self.elsewhere: dict[str, Sequence[Value]] = {}
+
+    async def answer(self, question: Question) -> bool:
+        """Return the answer; no, where groups elsewhere are too slow."""
+        if not self._keys.knows_elsewhere:
+            return await self._answer(question)
+        try:
+            async with asyncio.timeout(DECISION_S):
+                return await self._answer(question)
+        except TimeoutError:
+            return False
+
+    async def _answer(self, question: Question) -> bool:
+        try:
+            name = next(question)
+            while True:
+                name = question.send(await self._values(name))
+        except StopIteration as end:
+            return bool(end.value)
+
+    async def _values(self, name: str) -> Values | None:
+        if name in self._known:
+            return self._known[name]
+        kept = self._keys.kept(name)
+        if not self._keys.are_asked_elsewhere(name):
+            return kept
+        if name not in self.elsewhere:
+            full = len(self.elsewhere) >= GROUPS_ELSEWHERE_MAX
+            self.elsewhere[name] = () if full else await self._keys.groups(name)
+        return (*self.elsewhere[name], *(kept or ()))
 
 
 def _least(operation: Writing) -> Needs:

@@ -91,7 +91,8 @@ class SessionSetups:
         """Send a key that only the holder of a private key can read. It belongs to this connection and its id."""
         if request.peer.transport != "tcp" or not request.session_id:
             raise Refused(ResponseCode.SESSION_FAILED, "This mode needs a connection and a session id")
-        values = await self._authentication.keys.of(Reference(asked.key_handle, asked.key_index), PUBLIC_KEY)
+        named = Reference(asked.key_handle, asked.key_index)
+        values = await self._authentication.keys.of(named, PUBLIC_KEY, request.peer.address)
         key = secrets.token_bytes(CIPHER_KEY_OCTETS)
         for value in values:
             try:

@@ -10,16 +10,10 @@ import msgspec
 from identifiers.handle_rights import folded_name
 from identifiers.handle_wire.credential import MAC, Credential
 from identifiers.handle_wire.message import Message
-from identifiers.handle_wire.sessions import COUNTER_WINDOW, AESCipher, take_counter
+from identifiers.handle_wire.sessions import AESCipher, take_counter
 from identifiers.handle_wire.signing import authenticated, is_authenticated
 from identifiers.values import Reference
-from resolver.handle.auth.limits import (
-    SESSION_ID_MAX,
-    SESSION_IDLE_S,
-    SESSION_S_MAX,
-    SESSIONS_MAX,
-    SESSIONS_PER_ADDRESS,
-)
+from resolver.handle.auth.limits import SESSION_ID_MAX, AuthLimits
 from resolver.handle.auth.shared_table import Full, SharedState, SharedTable, TableLimits
 from resolver.handle.exchange import Refused
 
@@ -46,13 +40,13 @@ class Session(msgspec.Struct, array_like=True):
     def __repr__(self) -> str:
         return f"Session({self.identity!r}, {self.user!r})"
 
-    def takes(self, counter: int) -> bool:
+    def takes(self, counter: int, window: int) -> bool:
         """Note a counter of the peer; False for one that was seen, or lies more than the window below the highest."""
-        taken = take_counter(self.highest, int.from_bytes(self.seen, "big"), counter)
+        taken = take_counter(self.highest, int.from_bytes(self.seen, "big"), counter, window)
         if taken is None:
             return False
         self.highest, seen = taken
-        self.seen = seen.to_bytes((COUNTER_WINDOW + 8) // 8, "big")
+        self.seen = seen.to_bytes((window + 8) // 8, "big")
         return True
 
 
@@ -67,18 +61,19 @@ class Sessions:
     each other's.
     """
 
-    def __init__(self, state: SharedState, clock: Callable[[], float]) -> None:
-        limits = TableLimits(SESSIONS_MAX // 2, per_address=SESSIONS_PER_ADDRESS)
-        self._begun = state.table("sessions begun", limits)
-        self._proved = state.table("sessions", limits)
+    def __init__(self, state: SharedState, clock: Callable[[], float], limits: AuthLimits | None = None) -> None:
+        self._limits = limits or AuthLimits()
+        half = TableLimits((self._limits.sessions + 1) // 2, per_address=self._limits.sessions_per_address)
+        self._begun = state.table("sessions begun", half)
+        self._proved = state.table("sessions", half)
         self._clock = clock
 
     def begin(self, key: bytes, *, identity: Reference | None, timeout_s: int, address: str) -> int:
         """Begin a session with the key agreed on, and return its id, which nobody can guess. Raises Refused (3)."""
         now_ms = self._now_ms()
-        ends_ms = now_ms + 1_000 * (min(timeout_s, SESSION_S_MAX) or SESSION_S_MAX)
+        ends_ms = now_ms + 1_000 * (min(timeout_s, self._limits.session_s) or self._limits.session_s)
         octets = _encode(Session(key, address, ends_ms, now_ms, identity))
-        until_ms = min(ends_ms, now_ms + 1_000 * SESSION_IDLE_S)
+        until_ms = self._rests_until(ends_ms, now_ms)
         try:
             for _ in range(_TRIES):
                 number = new_session_id()
@@ -111,11 +106,11 @@ class Sessions:
             session = None if entry is None else _decode(entry.octets or b"")
             if entry is None or session is None:
                 raise Refused(500, "This session has ended")
-            if not session.takes(credential.counter):
+            if not session.takes(credential.counter, self._limits.session_window):
                 raise Refused(505, "A message with this counter has come before")
             if now_ms - session.used_ms >= _USED_EVERY_MS:
                 session.used_ms = now_ms
-                entry.is_used, entry.until_ms = True, min(session.ends_ms, now_ms + 1_000 * SESSION_IDLE_S)
+                entry.is_used, entry.until_ms = True, self._rests_until(session.ends_ms, now_ms)
             entry.octets = _encode(session)
 
     def authenticate(self, number: int, user: Reference, claimed: Reference) -> None:
@@ -133,7 +128,7 @@ class Sessions:
         if taken is not None:
             session = _decode(taken)
             session.user = user
-            until_ms = min(session.ends_ms, now_ms + 1_000 * SESSION_IDLE_S)
+            until_ms = self._rests_until(session.ends_ms, now_ms)
             with suppress(Full):
                 octets = _encode(session)
                 self._proved.put(number, octets, address=session.address, now_ms=now_ms, until_ms=until_ms)
@@ -160,6 +155,9 @@ class Sessions:
         """Forget a session and its key."""
         self._begun.remove(number)
         self._proved.remove(number)
+
+    def _rests_until(self, ends_ms: int, now_ms: int) -> int:
+        return min(ends_ms, now_ms + 1_000 * self._limits.session_idle_s)
 
     def _table_of(self, session: Session) -> SharedTable:
         return self._begun if session.user is None else self._proved

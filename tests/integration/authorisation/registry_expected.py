@@ -139,7 +139,31 @@ GET    /api/v1/sync/streams                                +-+ ---- ---- -
 GET    /api/v1/sync/batches                                +-+ ---- ---- -
 GET    /api/v1/sync/open-rows                              +-+ ---- ---- -
 GET    /api/v1/sync/directives                             +-+ ---- ---- -
+GET    /api/v1/sync/notes                                  +-+ ---- ---- -
+POST   /api/v1/sync/notes                                  +-- ---- ---- -
+GET    /api/v1/sync/notes/{note}                           +-+ ---- ---- -
+PUT    /api/v1/sync/notes/{note}                           +-- ---- ---- -
+DELETE /api/v1/sync/notes/{note}                           +-- ---- ---- -
+GET    /api/v1/sync/contacts                               +++ ---- ---- -
+POST   /api/v1/sync/contacts                               +-- ---- ---- -
+POST   /api/v1/sync/contacts:sign                          +-- ---- ---- -
+GET    /api/v1/sync/agreement                              +++ ---- ---- -
+PUT    /api/v1/sync/agreement                              +-- ---- ---- -
+GET    /api/v1/sync/findings                               +-+ ---- ---- -
+POST   /api/v1/sync:retry                                  +-- ---- ---- -
+POST   /api/v1/sync:pause                                  +-- ---- ---- -
+POST   /api/v1/sync:unpause                                +-- ---- ---- -
+POST   /api/v1/sync/streams:resume                         +-- ---- ---- -
+POST   /api/v1/sync/streams:send-full                      +-- ---- ---- -
+POST   /api/v1/sync/open-rows:resend                       +-- ---- ---- -
+POST   /api/v1/sync/open-rows:dismiss                      +-- ---- ---- -
 GET    /api/v1/escrow/deposits                             +-+ ---- ---- -
+
+GET    /api/v1/takeover                                    +-+ ---- ---- -
+POST   /api/v1/takeover:start                              +-- ---- ---- -
+POST   /api/v1/takeover:end                                +-- ---- ---- -
+GET    /api/v1/takeover/conflicts                          +-+ ---- ---- -
+POST   /api/v1/takeover/conflicts:decide                   +-- ---- ---- -
 
 GET    /api/v1/monitor/metrics                             +-+ ---- ---- -
 GET    /api/v1/monitor/events                              +-+ ---- ---- -

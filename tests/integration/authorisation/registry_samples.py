@@ -6,9 +6,12 @@ from typing import Any
 
 import pyotp
 
+from identifiers.signing_keys import generate
 from registry.api.routes.operator import ROUTES as OPERATOR_ROUTES
 from registry.api.routing import NDJSON, OCTETS
-from sync.signing_keys import generate
+from registry.database import transaction
+from registry.service import takeovers
+from registry.service.takeovers import Content, Taken
 from tests.documents import PNG, document
 from tests.enterprise_statements import application, details, documents
 from tests.integration.authorisation.world import (
@@ -502,6 +505,40 @@ async def recover_event(world: World, _: Caller) -> Sample:
     return Sample(f"{API}/events/{entered.json['event_no']}:recover", {})
 
 
+async def decide_conflict(world: World, _: Caller) -> Sample:
+    taken = Taken(f"88.999/CONFLICT-{world.number}", Content("active"))
+    async with transaction(world.api.context.pool) as connection:
+        await takeovers.merge(connection, world.api.context.clock(), [taken])
+    return Sample(f"{API}/takeover/conflicts:decide", {"identifier": taken.identifier, "decision": "ours"})
+
+
+STREAM = {"table": "T9", "scope": "88.118.8"}
+ORDERS = ("streams:resume", "streams:send-full", "open-rows:resend")
+NOTE = {"kind": "maintenance", "started_at": "2031-04-12T18:00:00Z", "description": "upgrade"}
+CONTACT = {"name": "Li", "telephone": "+86 10 1", "email": "duty@example.com"}
+AGREEMENT = {"signed_on": "2030-06-01", "expires_on": "2033-05-31"}
+
+
+def on_note(body: Any = None) -> Make:
+    """Make a request about a note of its own."""
+
+    async def make(world: World, _: Caller) -> Sample:
+        entered = await world.do("POST", f"{API}/sync/notes", NOTE)
+        return Sample(f"{API}/sync/notes/{entered['note_id']}", body)
+
+    return make
+
+
+def entered_before(path: str, first: str, entered: Any, method: str, body: Any = None) -> Make:
+    """Make a request about something that is entered first."""
+
+    async def make(world: World, _: Caller) -> Sample:
+        await world.do(method, API + first, entered)
+        return Sample(API + path, body)
+
+    return make
+
+
 SYNC = ("/sync/status", "/sync/streams", "/sync/batches", "/sync/open-rows", "/sync/directives", "/escrow/deposits")
 
 
@@ -672,6 +709,24 @@ SAMPLES: dict[tuple[str, str], Make] = {
     ("GET", "/quotas/{enterprise}"): get_quota,
     ("PUT", "/quotas/{enterprise}"): put_quota,
     **{("GET", path): fixed(path) for path in SYNC},
+    ("GET", "/sync/findings"): fixed("/sync/findings"),
+    ("POST", "/sync:retry"): fixed("/sync:retry"),
+    ("POST", "/sync:pause"): fixed("/sync:pause", {"tables": ["T9"]}),
+    ("POST", "/sync:unpause"): fixed("/sync:unpause", {}),
+    **{("POST", f"/sync/{name}"): fixed(f"/sync/{name}", STREAM) for name in ORDERS},
+    ("POST", "/sync/open-rows:dismiss"): fixed("/sync/open-rows:dismiss", {**STREAM, "keys": ["88.118.8/A"]}),
+    ("GET", "/sync/notes"): fixed("/sync/notes"),
+    ("POST", "/sync/notes"): fixed("/sync/notes", NOTE),
+    ("GET", "/sync/notes/{note}"): on_note(),
+    ("PUT", "/sync/notes/{note}"): on_note(NOTE),
+    ("DELETE", "/sync/notes/{note}"): on_note(),
+    ("GET", "/sync/contacts"): fixed("/sync/contacts"),
+    ("POST", "/sync/contacts"): fixed("/sync/contacts", CONTACT),
+    ("POST", "/sync/contacts:sign"): entered_before(
+        "/sync/contacts:sign", "/sync/contacts", CONTACT, "POST", {"signed_on": "2031-05-07"}
+    ),
+    ("GET", "/sync/agreement"): entered_before("/sync/agreement", "/sync/agreement", AGREEMENT, "PUT"),
+    ("PUT", "/sync/agreement"): fixed("/sync/agreement", AGREEMENT),
     ("GET", "/monitor/metrics"): fixed(f"/monitor/metrics?date=2031-05-06&scope={PREFIX}"),
     ("GET", "/monitor/events"): fixed("/monitor/events"),
     ("GET", "/monthly-reports"): fixed("/monthly-reports"),
@@ -692,5 +747,11 @@ SAMPLES: dict[tuple[str, str], Make] = {
     ("GET", "/status"): fixed("/status"),
     ("GET", "/openapi.json"): fixed("/openapi.json"),
     ("GET", "/docs"): fixed("/docs"),
+    # Last, because nothing can be changed between the two.
+    ("GET", "/takeover"): fixed("/takeover"),
+    ("POST", "/takeover:start"): fixed("/takeover:start", {"reason": "flood"}),
+    ("POST", "/takeover:end"): fixed("/takeover:end"),
+    ("GET", "/takeover/conflicts"): fixed("/takeover/conflicts"),
+    ("POST", "/takeover/conflicts:decide"): decide_conflict,
 }
 SAMPLES = {(method, API + path): make for (method, path), make in SAMPLES.items()}

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sync import signing, signing_keys
-from sync.signing import Message, Nonces, SignatureRefused
-from sync.signing_keys import ALGORITHMS, Algorithm, KeyUnusable, PrivateKey, PublicKey
+from identifiers import request_signing, signing_keys
+from identifiers.request_signing import Message, Nonces, SignatureRefused
+from identifiers.signing_keys import ALGORITHMS, Algorithm, KeyUnusable, PrivateKey, PublicKey
 
 KEY_ID = "88.999#2031a"
 NOW = datetime.fromtimestamp(1_935_850_203, UTC)
@@ -51,12 +51,16 @@ def ed25519() -> PrivateKey:
 
 
 def given_message(content: bytes = CONTENT, **changed: str) -> Message:
-    headers = {"content-type": "application/x-ndjson", "content-digest": signing.content_digest(content), **IDENTITY}
+    headers = {
+        "content-type": "application/x-ndjson",
+        "content-digest": request_signing.content_digest(content),
+        **IDENTITY,
+    }
     return Message("PUT", TARGET, headers | {name.replace("_", "-"): value for name, value in changed.items()})
 
 
 def signed(key: PrivateKey, message: Message, now: datetime = NOW, nonce: bytes = NONCE) -> dict[str, str]:
-    made = signing.sign_request(key, message, now=now, nonce=nonce)
+    made = request_signing.sign_request(key, message, now=now, nonce=nonce)
     return {name.lower(): value for name, value in made.items()}
 
 
@@ -69,7 +73,9 @@ def check(
     now: datetime = NOW,
     nonces: Nonces | None = None,
 ) -> None:
-    signing.check_request(signing.read_signature(headers), key, message, content, now=now, nonces=nonces or Nonces())
+    request_signing.check_request(
+        request_signing.read_signature(headers), key, message, content, now=now, nonces=nonces or Nonces()
+    )
 
 
 def refusal(
@@ -97,7 +103,7 @@ def test_the_signature_base_is_that_of_the_contracts_example() -> None:
         },
     )
     recorder = Recorder(KEY_ID, "ed25519", None)
-    headers = signing.sign_request(recorder, message, now=NOW, nonce=NONCE)
+    headers = request_signing.sign_request(recorder, message, now=NOW, nonce=NONCE)
     assert recorder.seen == [BASE.encode()]
     assert headers["Signature-Input"] == "sig1=" + BASE.rpartition('"@signature-params": ')[2]
     assert headers["Signature"] == f"sig1=:{'A' * 86}==:"
@@ -120,7 +126,7 @@ def test_the_digest_of_the_contracts_example() -> None:
         '"created_on":"2031-05-06","metadata_id":"88.999.15907/TPL-9","operation_type":1,'
         '"product_name":"轴向柱塞泵 A11"}}\n'
     )
-    assert signing.content_digest(content.encode()) == "sha-256=:rTpQBa4mIESUVlERAB7e/xPM2d4g5upjDllMkv0Ccjo=:"
+    assert request_signing.content_digest(content.encode()) == "sha-256=:rTpQBa4mIESUVlERAB7e/xPM2d4g5upjDllMkv0Ccjo=:"
 
 
 def test_every_algorithm_signs_and_is_verified(key: PrivateKey) -> None:
@@ -181,9 +187,9 @@ def test_components_in_another_order_are_refused(ed25519: PrivateKey) -> None:
     headers = signed(ed25519, message)
     turned = headers["signature-input"].replace('"@method" "@target-uri"', '"@target-uri" "@method"')
     parameters = turned.removeprefix("sig1=")
-    components = signing.read_signature({**headers, "signature-input": turned}).components
-    octets = ed25519.sign(signing.signature_base(message, components, parameters))
-    forged = {"signature-input": turned, "signature": f"sig1=:{signing._base64(octets)}:"}
+    components = request_signing.read_signature({**headers, "signature-input": turned}).components
+    octets = ed25519.sign(request_signing.signature_base(message, components, parameters))
+    forged = {"signature-input": turned, "signature": f"sig1=:{request_signing._base64(octets)}:"}
     assert refusal(forged, ed25519.public(), message) == "signature_invalid"
 
 
@@ -205,7 +211,7 @@ def test_a_repeated_nonce_is_refused_while_it_is_remembered(ed25519: PrivateKey)
     headers = signed(ed25519, message)
     check(headers, ed25519.public(), message, nonces=nonces)
     assert refusal(headers, ed25519.public(), message, nonces=nonces) == "signature_invalid"
-    later = NOW + timedelta(seconds=signing.NONCE_KEPT_S)
+    later = NOW + timedelta(seconds=request_signing.NONCE_KEPT_S)
     check(signed(ed25519, message, later), ed25519.public(), message, now=later, nonces=nonces)
 
 
@@ -256,25 +262,25 @@ def test_the_algorithm_is_the_keys_not_the_requests(ed25519: PrivateKey) -> None
 )
 def test_headers_that_are_not_a_signature_are_refused(headers: dict[str, str], code: str) -> None:
     with pytest.raises(SignatureRefused) as refused:
-        signing.read_signature(headers)
+        request_signing.read_signature(headers)
     assert refused.value.code == code
 
 
 def test_an_answer_is_signed_with_its_request(key: PrivateKey) -> None:
     content = b'{"receipt_id": "r-1"}'
     answer = Message(
-        "PUT", TARGET, {"content-type": "application/json", "content-digest": signing.content_digest(content)}
+        "PUT", TARGET, {"content-type": "application/json", "content-digest": request_signing.content_digest(content)}
     )
-    made = signing.sign_response(key, answer, 200, now=NOW, nonce=NONCE)
-    presented = signing.read_signature({name.lower(): value for name, value in made.items()})
-    signing.check_response(presented, key.public(), answer, 200, content, now=NOW)
+    made = request_signing.sign_response(key, answer, 200, now=NOW, nonce=NONCE)
+    presented = request_signing.read_signature({name.lower(): value for name, value in made.items()})
+    request_signing.check_response(presented, key.public(), answer, 200, content, now=NOW)
     for other, status, body in (
         (replace(answer, method="POST"), 200, content),
         (answer, 202, content),
         (answer, 200, b"{}"),
     ):
         with pytest.raises(SignatureRefused):
-            signing.check_response(presented, key.public(), other, status, body, now=NOW)
+            request_signing.check_response(presented, key.public(), other, status, body, now=NOW)
 
 
 @pytest.mark.parametrize("key_id", ["", "88.999", "88.999#", "88.999#a b", "x#a", '88.999#a"', "88.999#" + "a" * 65])

@@ -1,7 +1,8 @@
 """Signed requests and receipts (docking contract 9.11): HTTP Message Signatures (RFC 9421), Content-Digest (RFC 9530).
 
-Pure: time, randomness and keys come in as arguments. A reporter calls `sign_request` and `read_response_signature`;
-a collector `read_request_signature`, then looks the key up, then `check_request`, which also asks its `Nonces`.
+Pure: time, randomness and keys come in as arguments. Who asks calls `sign_request`, and for a receipt `read_signature`
+and `check_response`; who is asked `read_signature`, then looks the key up, then `check_request`, which also asks its
+`Nonces`. The tag says what a signature is for: reports, or reading the change feed (docking contract 10).
 """
 
 import base64
@@ -15,12 +16,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from sync.signing_keys import ALGORITHMS, KEY_ID_CHARACTERS_MAX, PrivateKey, PublicKey
+from identifiers.signing_keys import ALGORITHMS, KEY_ID_CHARACTERS_MAX, PrivateKey, PublicKey
 
 SignatureCode = Literal["signature_missing", "signature_invalid", "key_unknown", "clock_skew"]
 
 LABEL: Final = "sig1"
-TAG: Final = "idn-report"
+REPORT_TAG: Final = "idn-report"
+FEED_TAG: Final = "idn-feed"
 VALID_S: Final = 300
 SKEW_S_MAX: Final = 300
 NONCE_OCTETS: Final = 16
@@ -41,7 +43,7 @@ _INPUT: Final = re.compile(
     r';nonce="(?P<nonce>[A-Za-z0-9+/=]{1,64})"'
     rf';keyid="(?P<key_id>[A-Za-z0-9._#-]{{1,{KEY_ID_CHARACTERS_MAX}}})"'
     r';alg="(?P<algorithm>[a-z0-9-]{1,32})"'
-    rf';tag="{TAG}")'
+    r';tag="(?P<tag>[a-z-]{1,32})")'
 )
 _SIGNATURE: Final = re.compile(rf"{LABEL}=:(?P<octets>[A-Za-z0-9+/=]{{1,128}}):")
 _DIGEST: Final = re.compile(r"sha-256=:(?P<octets>[A-Za-z0-9+/=]{44}):")
@@ -124,12 +126,14 @@ def signature_base(message: Message, components: Sequence[str], parameters: str,
     return "\n".join([*lines, f'"@signature-params": {parameters}']).encode()
 
 
-def sign_request(key: PrivateKey, message: Message, *, now: datetime, nonce: bytes) -> dict[str, str]:
+def sign_request(
+    key: PrivateKey, message: Message, *, now: datetime, nonce: bytes, tag: str = REPORT_TAG
+) -> dict[str, str]:
     """Return the headers Signature-Input and Signature of a request; `nonce` is 16 fresh random octets.
 
     The message needs Idn-Reporter and Idn-Profile, and with content its Content-Digest.
     """
-    return _sign(key, message, request_components(message.headers), now=now, nonce=nonce)
+    return _sign(key, message, request_components(message.headers), now=now, nonce=nonce, tag=tag)
 
 
 def sign_response(key: PrivateKey, message: Message, status: int, *, now: datetime, nonce: bytes) -> dict[str, str]:
@@ -137,18 +141,21 @@ def sign_response(key: PrivateKey, message: Message, status: int, *, now: dateti
     return _sign(key, message, RESPONSE_COMPONENTS, now=now, nonce=nonce, status=status)
 
 
-def read_signature(headers: Mapping[str, str]) -> Presented:
-    """Take the two headers apart (names in lower case); raises SignatureRefused. Finding the key is the caller's."""
+def read_signature(headers: Mapping[str, str], tag: str = REPORT_TAG) -> Presented:
+    """Take the two headers apart (names in lower case); raises SignatureRefused. Finding the key is the caller's.
+
+    A signature made for another `tag` is none.
+    """
     told, signature = headers.get("signature-input"), headers.get("signature")
     if not told or not signature:
         raise SignatureRefused("signature_missing", "the request needs Signature-Input and Signature")
     if len(told) > HEADER_CHARACTERS_MAX or len(signature) > HEADER_CHARACTERS_MAX:
         raise SignatureRefused("signature_invalid", f"a signature header is longer than {HEADER_CHARACTERS_MAX}")
     found, octets = _INPUT.fullmatch(told), _SIGNATURE.fullmatch(signature)
-    if found is None or octets is None:
+    if found is None or octets is None or found["tag"] != tag:
         raise SignatureRefused(
             "signature_invalid",
-            f'one signature labelled {LABEL} is needed, with created, expires, nonce, keyid, alg and tag="{TAG}"',
+            f'one signature labelled {LABEL} is needed, with created, expires, nonce, keyid, alg and tag="{tag}"',
         )
     return Presented(
         components=tuple(found["components"].split(" ")),
@@ -224,12 +231,13 @@ def _sign(
     *,
     now: datetime,
     nonce: bytes,
+    tag: str = REPORT_TAG,
     status: int | None = None,
 ) -> dict[str, str]:
     created = int(now.timestamp())
     parameters = (
         f"({' '.join(components)});created={created};expires={created + VALID_S}"
-        f';nonce="{_base64(nonce)}";keyid="{key.key_id}";alg="{key.algorithm}";tag="{TAG}"'
+        f';nonce="{_base64(nonce)}";keyid="{key.key_id}";alg="{key.algorithm}";tag="{tag}"'
     )
     signature = key.sign(signature_base(message, components, parameters, status=status))
     return {"Signature-Input": f"{LABEL}={parameters}", "Signature": f"{LABEL}=:{_base64(signature)}:"}

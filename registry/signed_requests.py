@@ -1,0 +1,27 @@
+"""Signed requests as they reach this process, and the stored keys of enterprises' own nodes (docking contract 9.11)."""
+
+from functools import lru_cache
+from typing import Final
+
+from aiohttp import web
+
+from identifiers.request_signing import Message
+from identifiers.signing_keys import PublicKey, read_public
+from registry.tables.report_keys import ReportKey
+
+SCHEME: Final = "X-Idnode-Scheme"
+"""What the client spoke to the worker that passed the request on."""
+REPORTING: Final = ("active", "suspended", "withdrawing")
+"""States of a prefix in which its own node may report, and read what it may."""
+
+
+def message_of(request: web.Request) -> Message:
+    """Return what was signed of a request, as the client sees it."""
+    uri = f"{request.headers.get(SCHEME, request.scheme)}://{request.host}{request.raw_path}"
+    return Message(request.method, uri, {name.lower(): value for name, value in request.headers.items()})
+
+
+@lru_cache(maxsize=1_024)
+def public_of(stored: ReportKey) -> PublicKey:
+    """Return a registered key, revoked or not, as one that verifies."""
+    return read_public(stored.key_id, stored.public_key, not_before=stored.not_before, not_after=stored.not_after)
