@@ -81,7 +81,7 @@ class Presented:
 
 
 class Nonces:
-    """The nonces seen in the last 15 minutes, at most `size`; the oldest go first when there are more.
+    """The nonces seen in the last 15 minutes, at most `size`; the oldest go first when there are more. For one thread.
 
     A nonce forgotten for lack of room cannot be told from a new one, so `size` has to cover what comes in 10 minutes,
     the longest a signature is taken for.
@@ -176,12 +176,13 @@ def check_request(
     content: bytes | None,
     *,
     now: datetime,
-    nonces: Nonces,
+    nonces: Nonces | None,
 ) -> None:
     """Raise SignatureRefused unless this request was signed just now, once, by the holder of `key`.
 
     The key must belong to the prefix in Idn-Reporter; None stands for a key id that is not known. Without `content`
-    the caller looks at that itself, with `check_content`: whoever cannot sign need not be listened to.
+    the caller looks at that itself, with `check_content`: whoever cannot sign need not be listened to. Without
+    `nonces`, which are for one thread, it calls `check_nonce` afterwards.
     """
     if key is None or key.key_id != presented.key_id or not key.is_valid(now):
         raise SignatureRefused("key_unknown", f"no key {presented.key_id} is valid now")
@@ -196,7 +197,13 @@ def check_request(
         check_content(message, content)
     _check_octets(presented, key, signature_base(message, presented.components, presented.parameters))
     # Last, so that only holders of keys fill the memory.
-    if not nonces.is_new(key.key_id, presented.nonce, now):
+    if nonces is not None:
+        check_nonce(presented, now, nonces)
+
+
+def check_nonce(presented: Presented, now: datetime, nonces: Nonces) -> None:
+    """Raise SignatureRefused if this signature, which was checked, came before."""
+    if not nonces.is_new(presented.key_id, presented.nonce, now):
         raise SignatureRefused("signature_invalid", "the nonce was used before")
 
 

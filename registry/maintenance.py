@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from registry import audit_months, journal_days, registration_counts, statistics
+from registry import audit_months, busiest_seconds, journal_days, registration_counts, statistics
 from registry.database import Connection
 from registry.service import files
 from registry.service.accounts import purge_sessions
@@ -39,5 +39,5 @@ async def maintain(
     await users.purge_failures(connection, now - FORGOTTEN_AFTER)
     await idempotency.purge(connection, now - ANSWERS_KEPT)
     await files.forget_unbound(connection, now)
-    await statistics.fold_seconds(connection, now)
+    await busiest_seconds.fold_seconds(connection, now)
     await statistics.forget_segments(connection, now)

@@ -1,14 +1,12 @@
 """Statistics: segments counted by the node's processes, added up in tables as the national reports need them.
 
 A segment is stored in one transaction under its own id, so collecting a file twice counts once. Look-ups per second
-wait in `lookup_seconds` until nobody has added to a second for two minutes, and are then folded into the day's peak.
-Hosts that were cut off for longer tell of the same second later: until two days after a day, every second of the node
-is kept for them, and of each prefix the busiest `SECONDS_KEPT`.
+wait in `lookup_seconds` until `registry.busiest_seconds` folds them into the day's peak.
 
 A day is a calendar day in Beijing. Each entry of a segment tells of one day, and says of which.
 """
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from ipaddress import ip_address
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
@@ -19,13 +17,10 @@ from msgspec import Meta
 from registry.database import Connection
 from registry.tables import late_days
 
-FOLD_AFTER: Final = timedelta(minutes=2)
 LATE_AFTER: Final = timedelta(minutes=2)
 """A process writes its counts at least once a minute; what is collected so long after the end of its day is late."""
 LATE_DAYS_MAX: Final = 62
 """Of older days nothing is told again by itself."""
-DAYS_OPEN: Final = timedelta(days=2)
-SECONDS_KEPT: Final = 60
 SEGMENTS_REMEMBERED: Final = timedelta(days=60)
 """For so long a segment that turns up again is recognised."""
 BEIJING: Final = timedelta(hours=8)
@@ -141,36 +136,6 @@ FROM unnest($2::text[], $3::timestamptz[], $4::bigint[]) AS new (prefix, second,
 WHERE prefix <> ''
 GROUP BY node, second ORDER BY node, second
 ON CONFLICT (node, second) DO UPDATE SET count = kept.count + excluded.count, added_at = excluded.added_at"""
-_FOLD = """
-WITH {kept}quiet AS (
-    DELETE FROM {seconds} AS s WHERE s.added_at <= $1 AND {is_over} RETURNING s.{of}, s.second, s.count
-), peaks AS (
-    SELECT DISTINCT ON (day, {of})
-           (second AT TIME ZONE 'UTC' + interval '8 hours')::date AS day, {of}, count, second
-    FROM quiet
-    ORDER BY day, {of}, count DESC, second
-)
-INSERT INTO {peaks} AS kept (day, {of}, peak_qps, peak_at)
-SELECT day, {of}, count, second FROM peaks
-ON CONFLICT (day, {of}) DO UPDATE SET peak_qps = excluded.peak_qps, peak_at = excluded.peak_at
-WHERE (-excluded.peak_qps, excluded.peak_at) < (-kept.peak_qps, kept.peak_at)"""
-_BUSIEST = f"""busiest AS (
-    SELECT prefix, second FROM (
-        SELECT prefix, second, row_number() OVER (
-            PARTITION BY prefix, (second AT TIME ZONE 'UTC' + interval '8 hours')::date ORDER BY count DESC, second
-        ) AS place FROM lookup_seconds WHERE second >= $2
-    ) AS ranked WHERE place <= {SECONDS_KEPT}
-), """  # noqa: S608 - a constant
-_FOLDS = (
-    _FOLD.format(
-        seconds="lookup_seconds",
-        of="prefix",
-        peaks="lookup_peaks",
-        kept=_BUSIEST,
-        is_over="NOT EXISTS (SELECT FROM busiest AS b WHERE (b.prefix, b.second) = (s.prefix, s.second))",
-    ),
-    _FOLD.format(seconds="lookup_node_seconds", of="node", peaks="lookup_node_peaks", kept="", is_over="s.second < $2"),
-)
 _ADD_REGISTRATIONS = """
 INSERT INTO registration_latency AS kept
     (day, prefix, is_node, items, count, sum_us, min_us, min_at, max_us, max_at)
@@ -225,13 +190,6 @@ async def store_segment(connection: Connection, segment: dict[str, Any], *, now:
 async def note_drained(connection: Connection, at: datetime) -> None:
     """Note that every segment written before this instant is in the tables."""
     await connection.execute(_DRAINED, at)
-
-
-async def fold_seconds(connection: Connection, now: datetime) -> None:
-    """Fold the seconds nobody has added to for a while into the days' peaks; of equal seconds the first counts."""
-    today = datetime.combine(beijing_day(int(now.timestamp())), time(), UTC) - BEIJING
-    for fold in _FOLDS:
-        await connection.execute(fold, now - FOLD_AFTER, today - DAYS_OPEN)
 
 
 async def forget_segments(connection: Connection, now: datetime) -> None:

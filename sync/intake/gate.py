@@ -12,7 +12,14 @@ from typing import Final
 
 from aiohttp import web
 
-from identifiers.request_signing import Nonces, SignatureRefused, check_content, check_request, read_signature
+from identifiers.request_signing import (
+    Nonces,
+    SignatureRefused,
+    check_content,
+    check_nonce,
+    check_request,
+    read_signature,
+)
 from registry.signed_requests import REPORTING, message_of, public_of
 from registry.tables import prefixes, report_keys
 from registry.tables.prefixes import Prefix
@@ -49,7 +56,9 @@ class Gate:
                 prefix = await prefixes.by_prefix(connection, reporter) if stored is not None else None
             key = None if stored is None or stored.revoked_at is not None else public_of(stored)
             # Verifying an SM2 signature takes its time.
-            await asyncio.to_thread(check_request, presented, key, message, None, now=self._now(), nonces=self._nonces)
+            now = self._now()
+            await asyncio.to_thread(check_request, presented, key, message, None, now=now, nonces=None)
+            check_nonce(presented, now, self._nonces)
         except SignatureRefused as error:
             raise self._refused(error) from error
         if not self._may_report(prefix):

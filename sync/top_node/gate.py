@@ -9,7 +9,7 @@ from typing import Final
 
 from aiohttp import web
 
-from identifiers.request_signing import Message, Nonces, SignatureRefused, check_request, read_signature
+from identifiers.request_signing import Message, Nonces, SignatureRefused, check_nonce, check_request, read_signature
 from identifiers.signing_keys import PublicKey
 from sync.batch import PROFILE
 from sync.calendar_time import instant
@@ -63,9 +63,10 @@ class Gate:
                 key,
                 Message(request.method, uri, headers),
                 content,
-                now=self._now(),
-                nonces=self._nonces,
+                now=(now := self._now()),
+                nonces=None,
             )
+            check_nonce(presented, now, self._nonces)
         except SignatureRefused as error:
             raise self._refused(error.code, str(error)) from error
         return presented.key_id

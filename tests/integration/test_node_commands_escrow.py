@@ -119,6 +119,8 @@ def test_what_nobody_foresaw_is_255(operator: Operator, monkeypatch: pytest.Monk
 def test_a_node_is_rebuilt_in_a_new_data_directory(operator: Operator) -> None:
     assert operator.on_node("deposit").exit_code == 0
     backup = str(operator.data_dir / "escrow" / "backup")
+    tried = operator.on_node("verify", backup)  # in a database of its own, for the while
+    assert (tried.exit_code, "0 identifiers answered" in tried.stdout) == (0, True), tried.output
     config = operator.base / "new.toml"
     config.write_text(f'[escrow]\nprivate_key_file = "{operator.base / "own.pem"}"\n')
     fresh = operator.base / "fresh"

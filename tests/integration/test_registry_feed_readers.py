@@ -1,5 +1,6 @@
 """Signed requests to the change feed: whose key counts, for how long, how often, and what its holder sees."""
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Callable
@@ -122,6 +123,9 @@ async def test_a_request_counts_once_and_as_it_was_signed(scene: Scene) -> None:
     nonce = os.urandom(16)
     assert (await scene.ask(NATIONAL, nonce=nonce)).status == 200
     assert code(await scene.ask(NATIONAL, nonce=nonce)) == (401, "signature_invalid")
+    nonce = os.urandom(16)
+    at_once = await asyncio.gather(*(scene.ask(NATIONAL, nonce=nonce) for _ in range(4)))
+    assert sorted(reply.status for reply in at_once) == [200, 401, 401, 401]
     other = content_digest(b'{"tables": ["T1"]}')
     changed = await scene.ask(NATIONAL, "POST", SNAPSHOTS, {"tables": ["REC"]}, content_digest=other)
     assert code(changed) == (401, "signature_invalid")

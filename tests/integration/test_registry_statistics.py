@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
+from registry.busiest_seconds import fold_seconds
 from registry.database import connect
 from registry.day_figures import Peak, busiest_second
-from registry.statistics import SegmentError, beijing_day, fold_seconds, forget_segments, store_segment
+from registry.statistics import SegmentError, beijing_day, forget_segments, store_segment
 
 if TYPE_CHECKING:
     import asyncpg

@@ -13,8 +13,8 @@ import pytest
 
 from node.collector import Collector
 from registry import day_figures
+from registry.busiest_seconds import fold_seconds
 from registry.registration_samples import RegistrationSamples
-from registry.statistics import fold_seconds
 from resolver.counting import Tallies
 from resolver.spool import Spool
 from sync.batch import Period

@@ -7,7 +7,8 @@ from node.setting_table import SETTINGS, SettingRow
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
 LINE = re.compile(
-    r"^\| `(?P<name>[a-z0-9_.]+)` \| (?P<form>.*) \| (?P<unit>.*) \| (?P<default>.*) \| (?P<meaning>.*) \|$", re.MULTILINE
+    r"^\| `(?P<name>[a-z0-9_.]+)` \| (?P<form>.*) \| (?P<unit>.*) \| (?P<default>.*) \| (?P<meaning>.*) \|$",
+    re.MULTILINE,
 )
 
 
