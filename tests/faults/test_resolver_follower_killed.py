@@ -14,6 +14,7 @@ from resolver.hot_table_reader import HotTableReader
 from resolver.lookup import Absent, Found, Gone, Lookup
 from resolver.replica_reader import ReplicaReader
 from tests.faults.follower_process import row_line
+from tests.hot_parts import public_json
 from tests.support import eventually
 from tests.unit.replica_states import identifier_change, prefix_change, url
 
@@ -77,11 +78,11 @@ def _hot_differences(rows: list[Change], directory: Path) -> list[str]:
     different = []
     for number in range(60):
         row = latest.get(key := f"hdl:{PREFIX}/SN{number}")
-        entry = find(key.encode())
-        if (entry is None) is not (row is None or row.op == "withdraw") or (
-            entry is not None and row is not None and f'/{row.seq}"'.encode() not in entry
+        shown = public_json(find(key.encode()))
+        if (shown is None) is not (row is None or row.op == "withdraw") or (
+            shown is not None and row is not None and f'/{row.seq}"'.encode() not in shown
         ):
-            different.append(f"SN{number}: {entry!r} for {row}")
+            different.append(f"SN{number}: {shown!r} for {row}")
     return different
 
 
