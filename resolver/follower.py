@@ -194,8 +194,6 @@ class Follower:
         self._announce(writer.cursor)
         if self._effective is not None:
             self._effective.seen(batch, self._clock())
-        if writer.hot_table is not None and writer.hot_table.behind:
-            await self._on_thread(writer.hot_table.catch_up)
 
     async def _tend_hot_table(self, writer: ReplicaWriter, *, busy: bool) -> bool:
         """Do a little of what the hot table needs; return whether there is more to do at once.

@@ -127,10 +127,6 @@ class HotTableFile:
         """The share of slots in use, by removed keys too."""
         return self.used / self.slots
 
-    def lacks(self, key: bytes) -> bool:
-        """Whether the table surely has no entry of a key: where one would be looked for first, there is none."""
-        return not self._slots[xxh3_64_intdigest(key) & self._mask]
-
     def write(self, changes: Sequence[Written], octets_min: int = 0) -> None:
         """Take changes in, in their order; then `settle` a live table.
 

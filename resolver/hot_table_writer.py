@@ -7,7 +7,7 @@ By hand: delete `hot*` in the generation's directory, or set `replica.hot_table`
 """
 
 import logging
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing, suppress
 from pathlib import Path
 from secrets import token_hex
@@ -29,16 +29,10 @@ RETRY_S: Final = 60.0
 GROW_AT: Final = 0.6
 SLOTS_PER_RECORD: Final = 2
 """At least. Over 1,000,000 records a lookup takes 0.1 µs longer with four: more of the slots are out of the caches."""
-LATER_RECORDS_MIN: Final = 256
-"""Writing entries takes a quarter of the time of a large batch; of a small one it takes less than waiting to do it."""
 GARBAGE_OCTETS_MIN: Final = 64 << 20
 """A table is made anew when more than this, and more than half of its entries, is of replaced and removed records."""
 
 log = logging.getLogger(__name__)
-
-
-Stored = tuple[bytes, bytes]
-"""A key and its rendered record."""
 
 
 class Records(Protocol):
@@ -87,7 +81,6 @@ class HotTableWriter:
         self._position = b""
         self._look_at = self._retry_at = float("-inf")
         self._failing = False
-        self._later: list[Stored] = []
 
     @classmethod
     def open(cls, generation: Path, records: Records, cursor: Cursor) -> Self:
@@ -118,33 +111,9 @@ class HotTableWriter:
         state = "filling" if self._live is None else "live"
         return HotTableFigures(state, table.entries, table.octets, table.garbage_octets)
 
-    def applied(self, records: Sequence[Stored], cursor: Cursor) -> None:
-        """Take over records that LMDB has just committed; call before anybody is told of `cursor`.
-
-        Of many, those that the live table surely lacks wait for `catch_up`: LMDB answers for them until then.
-        """
-        self.catch_up()
+    def applied(self, records: Iterable[tuple[bytes, bytes]], cursor: Cursor) -> None:
+        """Take over records that LMDB has just committed; call before anybody is told of `cursor`."""
         self._cursor = cursor
-        live = self._live
-        if live is not None and len(records) >= LATER_RECORDS_MIN:
-            now: list[Stored] = []
-            for stored in records:
-                (self._later if live.lacks(stored[0]) else now).append(stored)
-            records = now
-        self._take(records)
-
-    @property
-    def behind(self) -> bool:
-        """Whether there are records to `catch_up` with."""
-        return bool(self._later)
-
-    def catch_up(self) -> None:
-        """Take over what `applied` has left for later."""
-        if self._later:
-            later, self._later = self._later, []
-            self._take(later)
-
-    def _take(self, records: Sequence[Stored]) -> None:
         if self._live is None and self._filling is None:
             return
         try:
@@ -163,7 +132,6 @@ class HotTableWriter:
 
     def tend(self) -> bool:
         """Do a slice of what there is to do, at most some 10 ms; return whether a filling goes on."""
-        self.catch_up()
         now = self._clock()
         if now >= self._look_at:
             self._look_at = now + LOOK_S
@@ -178,7 +146,6 @@ class HotTableWriter:
 
     def close(self) -> None:
         """Leave a live table for the next start; give up one that is being filled."""
-        self.catch_up()
         self._drop_filling()
         if self._live is not None:
             self._live.close()

@@ -150,7 +150,7 @@ class ReplicaWriter:
                 self._prefix_version = prefix_version
                 break
         if self.hot_table is not None:
-            self.hot_table.applied([(key, octets) for name, key, octets in rendered if name == RECORDS], reached)
+            self.hot_table.applied(((key, octets) for name, key, octets in rendered if name == RECORDS), reached)
 
     def keep_hot_table(self, *, wanted: bool) -> None:
         """Keep a hot table beside a published generation from now on, or see that there is none.

@@ -207,8 +207,7 @@ def _apply(stand: Stand, operations: list[tuple[str, str]]) -> None:
 
 def _assert_equal_or_silent(stand: Stand) -> None:
     """Compare every name with LMDB; a table that is live and not full has every record it should."""
-    table = stand.table
-    complete = table.figures.state == "live" and stand.live.load < hot_table_file.FULL_AT and not table.behind
+    complete = stand.table.figures.state == "live" and stand.live.load < hot_table_file.FULL_AT
     for name in NAMES:
         key = b"hdl:" + name.encode()
         held, parts, wire = stand.stored(name), None, None
@@ -233,7 +232,6 @@ def test_whatever_happens_the_table_is_equal_to_the_records_or_silent(
         patch.setattr(hot_table_writer, "GARBAGE_OCTETS_MIN", 500)
         patch.setattr(hot_table_file, "DATA_STEP_OCTETS", 1_024)
         patch.setattr(hot_table_file, "HUGE_PAGE_OCTETS", 1_024)
-        patch.setattr(hot_table_writer, "LATER_RECORDS_MIN", 3)
         with made(tmp_path_factory.mktemp("hot"), slots_min=16) as stand:
             for step in steps:
                 if step == "second":
@@ -264,33 +262,6 @@ def test_what_is_gathered_is_written_by_whole_huge_pages(tmp_path: Path, monkeyp
     # What the first write takes in begins behind the octets that are nobody's, and reaches into the second page.
     assert all(place // 4_096 == (place + 99) // 4_096 for place in places if place > 2 * 4_096)
     assert places[-1] > 4 * 4_096
-
-
-def test_of_many_records_new_ones_wait_and_changed_ones_do_not(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hot_table_writer, "LATER_RECORDS_MIN", 3)
-    old, new = Value(1, "NOTE", b"old"), Value(1, "NOTE", b"new")
-    stand.put(f"{PREFIX}/OLD", old)
-    stand.tend()
-    stand.writer.apply([stand.change(name, new) for name in (f"{PREFIX}/OLD", f"{PREFIX}/NEW1", f"{PREFIX}/NEW2")])
-    assert b"new" in (stand.found(f"{PREFIX}/OLD") or b"")
-    assert stand.table.behind
-    assert None in {stand.found(f"{PREFIX}/NEW1"), stand.found(f"{PREFIX}/NEW2")}
-    stand.table.catch_up()
-    assert not stand.table.behind
-    assert b"new" in (stand.found(f"{PREFIX}/NEW1") or b"")
-    assert b"new" in (stand.found(f"{PREFIX}/NEW2") or b"")
-
-
-def test_what_waits_is_in_the_table_that_the_next_start_finds(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hot_table_writer, "LATER_RECORDS_MIN", 3)
-    stand.tend()
-    names = [f"{PREFIX}/NEW{number}" for number in range(10)]
-    stand.writer.apply([stand.change(name, SMALL) for name in names])
-    assert stand.table.behind
-    name = stand.live.name
-    stand.restart()
-    assert stand.live.name == name
-    assert all(stand.found(name) for name in names)
 
 
 def test_a_table_grows_under_a_reader_that_never_loses_a_record(stand: Stand) -> None:
