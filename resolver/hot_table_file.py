@@ -30,7 +30,6 @@ from resolver.hot_table import (
     data_path,
     entry_octets,
     slots_path,
-    want_huge_pages,
     words_of,
 )
 
@@ -62,7 +61,6 @@ class HotTableFile:
         try:
             with slots_path(generation, name).open("r+b", buffering=0) as slots_file:
                 self._map = mmap.mmap(slots_file.fileno(), 0)
-                want_huge_pages(self._map)
                 slots_inode = os.fstat(slots_file.fileno()).st_ino
             about = os.fstat(self._data.fileno())
             self._words = words_of(self._map)

@@ -61,7 +61,7 @@ class HotTable:
             data_inode = os.fstat(data_file.fileno()).st_ino
             mapped = mmap.mmap(slots_file.fileno(), 0, mmap.MAP_SHARED, mmap.PROT_READ)
             self._data = mmap.mmap(data_file.fileno(), 0, mmap.MAP_SHARED, mmap.PROT_READ)
-        want_huge_pages(mapped)
+        # Not the slots: a store into one would make all of its page dirty, to be written out again and again.
         want_huge_pages(self._data)
         self._words = words_of(mapped)
         self._count = check_header(self._words, self.slots_inode, data_inode)
