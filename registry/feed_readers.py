@@ -26,15 +26,13 @@ from identifiers.request_signing import (
     Message,
     Nonces,
     SignatureRefused,
-    check_nonce,
-    check_request,
     read_signature,
 )
 from identifiers.signing_keys import PEM_CHARACTERS_MAX, KeyUnusable, PublicKey, read_public
 from registry.authority import Principal
 from registry.database import Pool, connected
 from registry.errors import BadSignature, InvalidRequest
-from registry.signed_requests import REPORTING, message_of, public_of
+from registry.signed_requests import REPORTING, check_signed, message_of, public_of
 from registry.states import to_second
 from registry.tables import prefixes, report_keys
 
@@ -107,9 +105,7 @@ class FeedReaders:
         found = (await self._current()).get(presented.key_id) or await _of_enterprise(presented.key_id, pool)
         if found is None:
             raise SignatureRefused("key_unknown", f"no key {presented.key_id} is valid now")
-        # Verifying an SM2 signature takes its time.
-        await asyncio.to_thread(check_request, presented, found.key, message, content, now=now, nonces=None)
-        check_nonce(presented, now, self._nonces)
+        await check_signed(presented, found.key, message, content, now=now, nonces=self._nonces)
         return found.principal
 
     async def _current(self) -> Mapping[str, _Reader]:

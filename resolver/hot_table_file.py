@@ -73,10 +73,10 @@ class HotTableFile:
         self._room = about.st_size
         self._end: int = self._words[Word.DATA_END]
         self.entries: int = self._words[Word.ENTRIES]
-        self._gathered: dict[bytes, bytes | None] = {}
-        self._gathered_octets = 0
         self.used: int = self._words[Word.USED]
         self.garbage_octets: int = self._words[Word.GARBAGE]
+        self._gathered: dict[bytes, bytes | None] = {}
+        self._gathered_octets = 0
 
     @classmethod
     def create(cls, generation: Path, name: str, slots: int) -> Self:

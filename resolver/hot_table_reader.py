@@ -47,6 +47,10 @@ FindWire = Callable[[bytes], bytes | None]
 """From a key to the counted public values."""
 
 
+def find_nothing(_key: bytes) -> None:
+    """Stand in for a search where there is no table."""
+
+
 class HotTable:
     """A table, mapped. Searches return None for what is not there, or looks odd: then LMDB has the answer.
 

@@ -24,7 +24,7 @@ from resolver.connection_limits import Connections, Guard
 from resolver.counting import Outcome, Source, Tallies
 from resolver.faces.handle_answer import GZIP_OCTETS_MIN, AnswerHeads
 from resolver.header_memo import BLOCK_OCTETS_MAX, HeaderMemo
-from resolver.hot_table_reader import FindParts
+from resolver.hot_table_reader import FindParts, find_nothing
 from resolver.record import CRC_OCTETS, CRC_RESIDUE, FLAG_WITHDRAWN, JSON_AT, LANE_HEAD
 from resolver.replica_reader import Hosted, ReplicaReader
 
@@ -42,10 +42,6 @@ _NEVER = bytes(TURN_OCTETS_MAX + 1)
 """What no input that waits for the end of a turn begins with: all of it is shorter."""
 ABSENT = (0, 0, b"")
 unpack_head = LANE_HEAD.unpack_from
-
-
-def _find_nothing(_key: bytes) -> None:
-    """Stand in for a hot table where there is none."""
 
 
 log = logging.getLogger(__name__)
@@ -153,7 +149,7 @@ class Lane:
         try:
             find = self._turn()
         except lmdb.Error:
-            find = _find_nothing  # the handlers say what is wrong
+            find = find_nothing  # the handlers say what is wrong
         try:
             self._answer(waiting, find)
         finally:
@@ -161,13 +157,13 @@ class Lane:
 
     def _turn(self) -> FindParts:
         if self.reader is None:
-            return _find_nothing
+            return find_nothing
         self._begin(self.reader)
         hosted = self.reader.hosted
         if hosted is not self._hosted or self._generation != self.tallies.generation:
             self._break_habits()
             self._hosted, self._generation = hosted, self.tallies.generation
-        return self.reader.hot_table.turn() or _find_nothing
+        return self.reader.hot_table.turn() or find_nothing
 
     def _break_habits(self) -> None:
         """Forget what was learnt of clients: prefixes may have changed, or counts begin anew."""

@@ -4,7 +4,6 @@ Pending: its entries. An entry goes when the database knows of it too (`sync.dir
 collector may hold is never forgotten, whichever process dies when.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID
@@ -13,6 +12,7 @@ import msgspec
 
 from registry.tables.node_events import Event
 from sync.batch import Batch, Period, Proof, ProvedReceipt, Receipt, Rejection
+from sync.durable_file import replace_durably
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -81,16 +81,5 @@ class EventOutbox:
 
     def _write(self, entries: list[Sent]) -> None:
         self._path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        fresh = self._path.with_suffix(".new")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.encode(entries))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self._path)
-        directory = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        replace_durably(self._path, msgspec.json.encode(entries), mode=0o600)
         self._entries = entries

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from registry.tables.node_events import Event, Outage
+from sync.durable_file import replace_durably
 
 COMPACTED_FROM: Final = 1 << 20
 """A file longer than this is written anew without what the database has, at the next start or append."""
@@ -116,19 +117,7 @@ class EventSpool:
         entered = [_key(item) for at, item in kept.items() if at not in pending]
         needed = [item for at, item in kept.items() if at not in pending]
         lines = [*map(_line_of, needed), *([_Line(entered=entered)] if entered else []), *map(_line_of, self.pending)]
-        fresh = self._path.with_suffix(".new")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            os.write(descriptor, b"".join(_encode(line) + b"\n" for line in lines))
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        fresh.replace(self._path)
-        directory = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        replace_durably(self._path, b"".join(_encode(line) + b"\n" for line in lines), mode=0o600)
 
 
 def unentered(path: Path) -> list[Event]:

@@ -20,7 +20,7 @@ from resolver.counting import Face, Source, Tallies
 from resolver.faces.desk import Desk
 from resolver.handle.wire_values import NOTHING, Selection, cut, joined, select
 from resolver.hot_table import RESTRICTED_BIT, without_mark
-from resolver.hot_table_reader import FindWire
+from resolver.hot_table_reader import FindWire, find_nothing
 from resolver.record import FLAG_WITHDRAWN, LANE_HEAD, Record, RecordDamaged
 from resolver.replica_reader import Hosted, ReplicaReader
 
@@ -104,7 +104,7 @@ class Lane:
         self.writer = QuickWriter(site, keeps=keeps)
         self._reader: ReplicaReader | None = None
         self._transaction: lmdb.Transaction | None = None
-        self._find = _find_nothing
+        self._find = find_nothing
         self._hosted: dict[bytes, Hosted] = {}
         self._expiration = b""
         self._fronts: dict[bytes, bytes] = {}
@@ -118,7 +118,7 @@ class Lane:
         try:
             self._transaction = reader.begin()
             self._hosted = reader.hosted
-            self._find = reader.hot_table.wire_turn() or _find_nothing
+            self._find = reader.hot_table.wire_turn() or find_nothing
         except lmdb.Error:
             self._reader = None  # `dispatch` says what is wrong
         self._expiration = _u4(now_s + EXPIRATION_SECONDS)
@@ -126,7 +126,7 @@ class Lane:
     def end(self) -> None:
         """End it."""
         self._reader = None
-        self._find = _find_nothing
+        self._find = find_nothing
         if self._transaction is not None:
             self._transaction.abort()
             self._transaction = None
@@ -212,10 +212,6 @@ class Lane:
         if record.restricted and not quick[4] & PUBLIC_ONLY:
             return None
         return _chosen(quick, record.public_wire, under)
-
-
-def _find_nothing(_key: bytes) -> None:
-    """Stand in for a hot table where there is none."""
 
 
 def _suggests_version(data: bytes) -> bool:

@@ -5,7 +5,6 @@ a signature lives, gets the answer it got before: batches are idempotent.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
@@ -16,21 +15,18 @@ from identifiers.request_signing import (
     Nonces,
     SignatureRefused,
     check_content,
-    check_nonce,
-    check_request,
     read_signature,
 )
-from registry.signed_requests import REPORTING, message_of, public_of
+from registry.signed_requests import REPORTING, check_signed, message_of, public_of
 from registry.tables import prefixes, report_keys
 from registry.tables.prefixes import Prefix
 from sync.batch import PROFILE
 from sync.calendar_time import instant
 from sync.collecting.problems import Problem
+from sync.collecting.rate import BatchRate
 from sync.database import Pool, connected
 
 BATCHES_PER_S: Final = 50
-REPORTERS_MAX: Final = 10_000
-"""Reporters whose rate is remembered; the one that was heard longest ago is forgotten first."""
 
 
 class Gate:
@@ -41,7 +37,7 @@ class Gate:
         self._node = node
         self._now = now
         self._nonces = Nonces()
-        self._recent: dict[str, deque[float]] = {}
+        self._rate = BatchRate(BATCHES_PER_S)
 
     async def admit(self, request: web.Request) -> str:
         """Return the id of the key that signed a request; its content is not looked at. Raises Problem."""
@@ -55,10 +51,7 @@ class Gate:
                 stored = await report_keys.by_id(connection, presented.key_id)
                 prefix = await prefixes.by_prefix(connection, reporter) if stored is not None else None
             key = None if stored is None or stored.revoked_at is not None else public_of(stored)
-            # Verifying an SM2 signature takes its time.
-            now = self._now()
-            await asyncio.to_thread(check_request, presented, key, message, None, now=now, nonces=None)
-            check_nonce(presented, now, self._nonces)
+            await check_signed(presented, key, message, None, now=self._now(), nonces=self._nonces)
         except SignatureRefused as error:
             raise self._refused(error) from error
         if not self._may_report(prefix):
@@ -74,17 +67,7 @@ class Gate:
 
     def check_rate(self, reporter: str) -> None:
         """Raise Problem if a reporter hands in more batches a second than it may."""
-        at, recent = asyncio.get_running_loop().time(), self._recent.pop(reporter, deque())
-        self._recent[reporter] = recent
-        if len(self._recent) > REPORTERS_MAX:
-            del self._recent[next(iter(self._recent))]
-        while recent and recent[0] <= at - 1:
-            recent.popleft()
-        if len(recent) >= BATCHES_PER_S:
-            raise Problem(
-                429, "rate_limited", f"at most {BATCHES_PER_S} batches a second", headers={"Retry-After": "1"}
-            )
-        recent.append(at)
+        self._rate.check(reporter)
 
     def _may_report(self, prefix: Prefix | None) -> bool:
         return (

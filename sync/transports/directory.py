@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
+from sync.durable_file import replace_durably
 from sync.transport import TransportError
 from sync.transports.files import NAMES_MAX
 
@@ -63,17 +64,7 @@ def _read(file: Path, octets_max: int) -> bytes | None:
 
 def _write(file: Path, content: bytes) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(file.name + ".part")
-    with part.open("wb") as opened:
-        opened.write(content)
-        opened.flush()
-        os.fsync(opened.fileno())
-    part.replace(file)
-    directory = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    replace_durably(file, content, part=".part")
 
 
 def _names(directory: Path) -> list[str]:

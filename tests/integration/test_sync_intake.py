@@ -112,8 +112,13 @@ async def scene(registry_database: str, tmp_path: Path) -> AsyncIterator[Scene]:
         yield Scene(api, key, context)
 
 
-async def test_clauses_of_the_contract_hold_at_the_intake(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the intake, which is to start after this, take more batches a second than the clauses need."""
     monkeypatch.setattr("sync.intake.gate.BATCHES_PER_S", 1_000)
+
+
+async def test_clauses_of_the_contract_hold_at_the_intake(unhurried: None, scene: Scene) -> None:
     reporter = scene.reporter()
     await tell_templates(reporter)
     await tell(reporter, "T7", [enterprise_route(SCOPE)])
