@@ -9,6 +9,7 @@ first lookup after it.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, Literal
 
 Outcome = Literal["found", "referral", "absent", "gone", "denied", "malformed"]
@@ -145,6 +146,12 @@ class Tallies:
             tally.min_us = us
             tally.min_at = ended_s or at_s
         self.histogram[us.bit_length() if us <= _BUCKETED_US_MAX else -1] += times
+
+    def count_turn(self, sources: Sequence[Source], at_s: int, us: int) -> None:
+        """Count what these sources say is `in_turn`, which was received and answered together; nothing then is."""
+        for source in sources:
+            times, source.in_turn = source.in_turn, 0
+            self.count(source, at_s, us, times=times)
 
     def record(
         self, prefix: str, address: str, outcome: Outcome, face: Face, at_s: int, us: int, ended_s: int = 0

@@ -203,10 +203,7 @@ class Lane:
                 # The event loop would do the same for one connection; the others of this turn must not suffer.
                 log.exception("a connection of the fast lane was ended by a defect")
                 protocol.abort()
-        us = int((perf_counter() - self.started) * 1e6)
-        for source in counted:
-            times, source.in_turn = source.in_turn, 0
-            self.tallies.count(source, self.second, us, times=times)
+        self.tallies.count_turn(counted, self.second, int((perf_counter() - self.started) * 1e6))
 
     def habit_of(self, data: bytes) -> Habit:
         """Return what a plain request below a prefix known to be hosted here has in common with others, or NO_HABIT."""

@@ -85,7 +85,7 @@ def _compared(
     """Take look-ups alone, beside a computing process and beside what is measured, in turn."""
     node.pin()
     _give_way(node)
-    node.warm()
+    node.warm(bench.records)
     closed = lookup_plan(node.served.url, settings.keys_of(bench.records), bench)
     rate = _lookups(closed).rate / 2
     plan = msgspec.structs.replace(closed, loop="open", rate=rate, spin=False)

@@ -30,7 +30,7 @@ def measure_growth(bench: settings.Settings, _: set[Measure], say: Callable[[str
 
         for node in (small, large):
             node.pin()
-            node.warm()
+            node.warm(sizes[node.served.name])
         say(f"look-ups over {bench.large_records:,} and over {bench.small_records:,} records")
         samples = interleaved([large.served, small.served], plan_for, bench.rounds, say)
     figures = {

@@ -28,7 +28,7 @@ def measure_handle_lookups(bench: settings.Settings, _: set[Measure], say: Calla
     keys = settings.keys_of(bench.records)
     with loaded_node(bench.work, bench.records) as node:
         node.pin()
-        node.warm()
+        node.warm(bench.records)
         urls = {name: node.served.url if name == "http" else node.handle_url for name in PROTOCOLS}
         servers = [Served(name, urls[name], node.served.worker_pid) for name in PROTOCOLS]
         plans: dict[str, Plan] = {

@@ -39,7 +39,7 @@ def measure_lookups(bench: settings.Settings, wanted: set[Measure], say: Callabl
         node = stack.enter_context(loaded_node(bench.work, bench.records))
         answer = asyncio.run(_checked_answer(node, bench.records))
         node.pin()
-        node.warm()
+        node.warm(bench.records)
         nginx = stack.enter_context(_nginx(bench, answer))
         outcomes = []
         if wanted & {measures.LOOKUP_THROUGHPUT, measures.LOOKUP_CPU, measures.AIOHTTP_THROUGHPUT, measures.TAIL}:

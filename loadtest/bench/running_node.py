@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import sys
 import time
 import urllib.request
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 START_TIMEOUT_S = 300.0
-HOT_TABLE_TIMEOUT_S = 300.0
+HOT_TABLE_TIMEOUT_S = 600.0
 HOT_TABLE_LIVE = b'idnode_hot_table_state{process="follower",state="live"} 1.0'
+HOT_TABLE_ENTRIES = re.compile(rb'^idnode_hot_table_entries\{process="follower"\} (\S+)$', re.MULTILINE)
 # One source asks for all that one client can: how a node bounds a source is not what is measured.
 ENVIRONMENT = {"IDNODE_HANDLE_UDP_ANSWERS_PER_S": str(10**9), "IDNODE_HANDLE_UDP_OCTETS_PER_S": str(10**12)}
 
@@ -55,20 +57,27 @@ class BenchNode:
             with contextlib.suppress(FileNotFoundError):
                 pin(pid, settings.SERVER_CORE if pid == self.served.worker_pid else settings.CLIENT_CORE)
 
-    def warm(self) -> None:
-        """Wait for the hot table and read it through: what is measured has been up for a while.
+    def warm(self, records: int) -> None:
+        """Wait until the hot table has all records and read it through: what is measured has been up for a while.
 
         The rest of the replica answers nothing of what is measured, and would drive the table out of memory.
         """
         deadline_s = time.monotonic() + HOT_TABLE_TIMEOUT_S
-        while HOT_TABLE_LIVE not in self._metrics():
+        while self._hot_records() < records:
             if time.monotonic() > deadline_s:
-                raise ServerFailed("the hot table did not become live")
+                raise ServerFailed(f"the hot table did not take in {records:,} records")
             time.sleep(0.5)
         for path in (self.data_dir / settings.REPLICA_FOLDER / "current").glob("hot-*"):
             with path.open("rb", buffering=0) as file:
                 while file.read(1 << 22):
                     pass
+        os.sync()  # or what was written to fill the table would still be on its way to the disk
+
+    def _hot_records(self) -> float:
+        """Return how many records the hot table that readers have holds."""
+        metrics = self._metrics()
+        entries = HOT_TABLE_ENTRIES.search(metrics)
+        return float(entries[1]) if entries is not None and HOT_TABLE_LIVE in metrics else 0
 
     def _metrics(self) -> bytes:
         with urllib.request.urlopen(f"{self.served.url}/metrics", timeout=10) as answer:  # noqa: S310 - our own node

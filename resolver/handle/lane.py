@@ -16,7 +16,7 @@ from identifiers.handle_wire.envelope import ENVELOPE_OCTETS
 from identifiers.handle_wire.header import HEADER_OCTETS
 from identifiers.handle_wire.quick import Quick, QuickWriter
 from identifiers.handle_wire.replies import Site
-from resolver.counting import Face, Source, Tallies
+from resolver.counting import Face, Outcome, Source, Tallies
 from resolver.faces.desk import Desk
 from resolver.handle.wire_values import NOTHING, Selection, cut, joined, select
 from resolver.hot_table import RESTRICTED_BIT, without_mark
@@ -29,7 +29,6 @@ PLAIN_SUFFIX: Final = bytes(octet for octet in range(0x21, 0x7F))
 SUFFIX_OCTETS_MAX: Final = 200
 _LENGTH_OCTETS: Final = 4
 _u4: Final = struct.Struct(">I").pack
-_sizes: Final = struct.Struct(">II").unpack_from
 _SUCCESS: Final = int(ResponseCode.SUCCESS)
 _NOT_FOUND: Final = int(ResponseCode.HANDLE_NOT_FOUND)
 _VALUES_NOT_FOUND: Final = int(ResponseCode.VALUES_NOT_FOUND)
@@ -43,30 +42,50 @@ class Seen(NamedTuple):
     under: Hosted
 
 
-class Counted:
-    """Where one address is counted: it usually asks below the same prefix again."""
+class Habit:
+    """What requests of one kind for all values of records below one prefix have in common, and how answers begin.
 
-    __slots__ = ("_address", "_face", "_generation", "_source", "_under")
+    Nothing of it depends on how long a name is.
+    """
+
+    __slots__ = ("answer_front", "answer_kind", "fold", "front", "key_head", "kind", "lead", "suffix_at", "under")
+
+    def __init__(self, data: bytes, lead: bytes, under: Hosted, answer_front: bytes, answer_kind: bytes) -> None:
+        """Take what repeats from a request; `lead` is its name up to the suffix."""
+        self.front = data[_FRONT]
+        self.kind = data[_KIND]
+        self.lead = lead
+        self.suffix_at = slice(_NAME_AT + len(lead), -len(_ALL_VALUES))
+        self.under = under
+        self.key_head = under.key_head
+        self.fold = under.fold
+        self.answer_front = answer_front
+        self.answer_kind = answer_kind
+
+
+class Counted:
+    """Where one address is counted: it usually asks below the same prefix again.
+
+    `source` is where records found on the shortest way are counted, as long as `habit` is that of the request.
+    """
+
+    __slots__ = ("_address", "_face", "habit", "source")
 
     def __init__(self, address: str, face: Face) -> None:
         self._address = address
         self._face = face
-        self._under: Hosted | None = None
-        self._generation = -1
-        self._source: Source
+        self.habit: Habit | None = None
+        self.source: Source
 
-    def found(self, tallies: Tallies, under: Hosted) -> Source:
-        """Return where to count a record found below a prefix, until `tallies` are drained."""
-        if under is not self._under or tallies.generation != self._generation:
-            self._source = tallies.source(under.prefix, self._address, self._face, "found")
-            self._under, self._generation = under, tallies.generation
-        return self._source
+    def adopt(self, tallies: Tallies, habit: Habit) -> None:
+        """Count what is found by requests of this habit from now on."""
+        self.source = tallies.source(habit.under.prefix, self._address, self._face, "found")
+        self.habit = habit
 
     def seen(self, tallies: Tallies, seen: Seen) -> Source:
         """Return where to count what a plain resolution found."""
-        if seen.rc != _NOT_FOUND:
-            return self.found(tallies, seen.under)
-        return tallies.source(seen.under.prefix, self._address, self._face, "absent")
+        outcome: Outcome = "absent" if seen.rc == _NOT_FOUND else "found"
+        return tallies.source(seen.under.prefix, self._address, self._face, outcome)
 
     def unsaid(self, tallies: Tallies, seen: Seen) -> Source:
         """Return where to count what was found and not said: whoever asked was sent to TCP, or had had enough."""
@@ -76,8 +95,8 @@ class Counted:
 class Lane:
     """Reads the replica for one turn at a time: `begin`, any number of `answer` and `see`, `end`.
 
-    `answer` knows requests by octets that clients repeat: the front of the envelope, and the header up to its
-    expiration. What it does not know `see` reads properly, and `learn` remembers it.
+    `answer` knows requests by octets that clients repeat: the front of the envelope, the header up to its expiration,
+    the prefix. What it does not know `see` reads properly, and `learn` remembers it.
     """
 
     __slots__ = (
@@ -85,17 +104,18 @@ class Lane:
         "_expiration",
         "_find",
         "_fronts",
+        "_generation",
+        "_habits",
         "_hosted",
         "_keeps",
         "_kinds",
         "_reader",
         "_transaction",
-        "under",
+        "habit",
         "writer",
     )
 
     _find: FindWire
-    under: Hosted
 
     def __init__(self, desk: Desk, site: Site, *, keeps: bool) -> None:
         """Say with `keeps` that the transport has connections, which may have to be closed after an answer."""
@@ -109,6 +129,9 @@ class Lane:
         self._expiration = b""
         self._fronts: dict[bytes, bytes] = {}
         self._kinds: dict[bytes, bytes] = {}
+        self._habits: dict[tuple[bytes, bytes, bytes], Habit] = {}
+        self._generation = -1
+        self.habit = _NO_HABIT
 
     def begin(self, now_s: int) -> None:
         """Open this turn's transaction; where that fails nothing is seen. `now_s` is the time since 1970."""
@@ -117,7 +140,9 @@ class Lane:
             return
         try:
             self._transaction = reader.begin()
-            self._hosted = reader.hosted
+            if reader.hosted is not self._hosted or self._desk.tallies.generation != self._generation:
+                self._break_habits()
+                self._hosted, self._generation = reader.hosted, self._desk.tallies.generation
             self._find = reader.hot_table.wire_turn() or find_nothing
         except lmdb.Error:
             self._reader = None  # `dispatch` says what is wrong
@@ -132,34 +157,60 @@ class Lane:
             self._transaction = None
 
     def answer(self, data: bytes) -> bytes | None:
-        """Answer one request for all values of a record in the hot table, found below `under`; None for any other."""
+        """Answer one request of a known `habit` for all values of a record in the hot table; None for any other."""
         octets = len(data)
-        front = self._fronts.get(data[_FRONT])
-        kind = self._kinds.get(data[_KIND])
-        if front is None or kind is None or not _HOT_OCTETS_MIN <= octets <= _HOT_OCTETS_MAX:
+        if octets > _HOT_OCTETS_MAX or data[_SIZES] != _SIZES_OF[octets] or data[_MIDDLE] != _MIDDLES[octets]:
             return None
-        body_octets, name_octets = _sizes(data, _SIZES_AT)
-        name_end = _NAME_AT + name_octets
-        name = data[_NAME_AT:name_end]
-        prefix, _, suffix = name.partition(b"/")
-        under = self._hosted.get(prefix)
+        habit = self.habit
+        if not (data[_KIND] == habit.kind and data.startswith(habit.front) and data.startswith(habit.lead, _NAME_AT)):
+            known = self._habit_of(data)
+            if known is None:
+                return None
+            self.habit = habit = known
+        suffix = data[habit.suffix_at]
         if (
-            under is None
-            or data[name_end:] != _ALL_VALUES
-            or body_octets != octets - _NAME_AT
-            or data[_MIDDLE] != _MIDDLES[octets]
             # Most suffixes are letters and digits only, which the first question finds out sooner.
-            or not (suffix.isalnum() or (suffix and not suffix.translate(None, PLAIN_SUFFIX)))
+            not (suffix.isalnum() or (suffix and not suffix.translate(None, PLAIN_SUFFIX)))
+            or not data.endswith(_ALL_VALUES)
+            or (values := self._find(habit.key_head + (suffix.upper() if habit.fold else suffix))) is None
+            or values[0]
         ):
             return None
-        values = self._find(under.key_head + (suffix.upper() if under.fold else suffix))
-        if values is None or values[0]:
-            return None
-        self.under = under
-        size = _LENGTH_OCTETS + name_octets + len(values)
+        size = octets + len(values) - _UNNAMED_OCTETS
         middle, body = _LENGTHS[size] if size < _LENGTHS_MAX else _lengths(size)
-        name_field = data[_BODY_AT:name_end]
-        return b"".join((front, data[_ID], middle, kind, self._expiration, body, name_field, values, NO_CREDENTIAL))
+        return b"".join(
+            (
+                habit.answer_front,
+                data[_ID],
+                middle,
+                habit.answer_kind,
+                self._expiration,
+                body,
+                data[_NAME],
+                values,
+                NO_CREDENTIAL,
+            )
+        )
+
+    def _habit_of(self, data: bytes) -> Habit | None:
+        """Return the habit of a request of known kind below a prefix known to be hosted here."""
+        lead = data[_NAME_AT : data.find(b"/", _NAME_AT, -len(_ALL_VALUES)) + 1]
+        key = data[_FRONT], data[_KIND], lead
+        habit = self._habits.get(key)
+        if habit is not None:
+            return habit
+        front, kind, under = self._fronts.get(key[0]), self._kinds.get(key[1]), self._hosted.get(lead[:-1])
+        if front is None or kind is None or under is None:
+            return None
+        if len(self._habits) >= _LEARNT_MAX:
+            self._break_habits()
+        habit = self._habits[key] = Habit(data, lead, under, front, kind)
+        return habit
+
+    def _break_habits(self) -> None:
+        """Forget what was learnt of clients and prefixes together: prefixes may have changed, or counts begin anew."""
+        self._habits = {}
+        self.habit = _NO_HABIT
 
     def learn(self, data: bytes, quick: Quick) -> None:
         """Remember what a plain request has in common with the next ones of its client."""
@@ -235,15 +286,25 @@ _FRONT: Final = slice(0, 8)
 _ID: Final = slice(8, 12)
 _MIDDLE: Final = slice(12, 20)
 _KIND: Final = slice(20, 36)
-_SIZES_AT: Final = 40
-_BODY_AT: Final = 44
+_SIZES: Final = slice(40, 48)
 _NAME_AT: Final = 48
 _ALL_VALUES: Final = bytes(12)
 """No indexes, no types, no credential."""
+_NAME: Final = slice(44, -len(_ALL_VALUES))
+"""The name with its length."""
+_UNNAMED_OCTETS: Final = _NAME_AT + len(_ALL_VALUES) - _LENGTH_OCTETS
+"""What a request has beside its name with its length."""
 _HOT_OCTETS_MIN: Final = _NAME_AT + len(_ALL_VALUES)
 _HOT_OCTETS_MAX: Final = 512
+_SIZES_OF: Final = tuple(
+    _u4(octets - _NAME_AT) + _u4(octets - _HOT_OCTETS_MIN) if octets > _HOT_OCTETS_MIN else None
+    for octets in range(_HOT_OCTETS_MAX + 1)
+)
+"""By the octets of a whole request, those of its body and of its name; none is so short that it has no name."""
 _MIDDLES: Final = tuple(bytes(4) + _u4(max(0, octets - ENVELOPE_OCTETS)) for octets in range(_HOT_OCTETS_MAX + 1))
 _LENGTHS_MAX: Final = 2_048
 _LENGTHS: Final = tuple(_lengths(size) for size in range(_LENGTHS_MAX))
 _LEARNT_MAX: Final = 4_096
 _SUGGESTED_BITS: Final = 0x1F
+_NO_HABIT: Final = Habit(b"", b"nobody's/", Hosted("", b"", fold=False), b"", b"")
+"""No request is of this kind, which has no octets."""

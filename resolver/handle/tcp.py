@@ -80,11 +80,15 @@ class TcpConnection(asyncio.Protocol):
         """Keep input for the end of the turn, or take it at once where it may be much."""
         if self._finished:
             return
+        face = self._face
         if len(data) > TURN_OCTETS_MAX:
-            self._face.run()
-            self.take(data, int(self._face.clock()))
-        else:
-            self._face.wait(self, data)
+            face.run()
+            self.take(data, int(face.clock()))
+            return
+        waiting = face.waiting
+        if not waiting:
+            face.call_soon(face.run)
+        waiting.append((self, data))
 
     def take(self, data: bytes, now_s: int) -> None:
         """Answer what is plain, and hand the rest to the queue."""

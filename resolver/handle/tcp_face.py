@@ -15,6 +15,7 @@ from resolver.handle.limits import CLOSING_S
 from resolver.handle.writing import Writing
 
 if TYPE_CHECKING:
+    from resolver.counting import Source
     from resolver.handle.tcp import TcpConnection
 
 log = logging.getLogger(__name__)
@@ -42,25 +43,22 @@ class TcpFace:
         self.ticks = ticks
         self.open: set[TcpConnection] = set()
         self.draining = False
-        self._waiting: list[tuple[TcpConnection, bytes]] = []
+        self.waiting: list[tuple[TcpConnection, bytes]] = []
+        """Input kept for the end of this turn of the event loop; whoever puts the first there calls `run` soon."""
         self._loop = asyncio.get_running_loop()
-
-    def wait(self, connection: "TcpConnection", data: bytes) -> None:
-        """Keep input for the end of this turn of the event loop."""
-        if not self._waiting:
-            self._loop.call_soon(self.run)
-        self._waiting.append((connection, data))
+        self.call_soon = self._loop.call_soon
 
     def run(self) -> None:
-        """Answer what arrived in this turn, in one loop; a request's time ends where the next one's begins."""
-        waiting, self._waiting = self._waiting, []
+        """Answer what arrived in this turn, in one loop; answers leave at its end, so all have taken its time."""
+        waiting, self.waiting = self.waiting, []
         if not waiting:
             return
         now_s = int(self.clock())
+        started = perf_counter()
         lane, tallies = self.lane, self.tallies
         lane.begin(now_s)
-        answer, count = lane.answer, tallies.count
-        started = perf_counter()
+        answer = lane.answer
+        sources: list[Source] = []
         try:
             for connection, data in waiting:
                 try:
@@ -68,19 +66,22 @@ class TcpFace:
                     if write is not None and (octets := answer(data)) is not None:
                         write(octets)
                         connection.watch.touched = True
-                        ended = perf_counter()
-                        source = connection.counted.found(tallies, lane.under)
-                        count(source, now_s, int((ended - started) * 1e6))
-                        started = ended
+                        counted = connection.counted
+                        if counted.habit is not lane.habit:
+                            counted.adopt(tallies, lane.habit)
+                        source = counted.source
+                        if not source.in_turn:
+                            sources.append(source)
+                        source.in_turn += 1
                     else:
                         connection.take(data, now_s)
-                        started = perf_counter()
                 except Exception:
                     # The event loop would do the same for one connection; the others of this turn must not suffer.
                     log.exception("a Handle connection was ended by a defect")
                     connection.abort()
         finally:
             lane.end()
+        tallies.count_turn(sources, now_s, int((perf_counter() - started) * 1e6))
 
     async def drain(self, drain_s: float) -> None:
         """Answer what has been read, then close; after `drain_s` what is still worked on is answered with an error."""

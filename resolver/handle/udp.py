@@ -9,7 +9,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 from time import perf_counter, time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from identifiers.handle_wire.envelope import ENVELOPE_OCTETS, Envelope
 from identifiers.handle_wire.quick import Quick, quick_resolution
@@ -24,6 +24,9 @@ from resolver.handle.lane import Lane, Seen
 from resolver.handle.limits import UDP_TASKS_MAX, HandleLimits
 from resolver.handle.sources import SENDERS_MAX, Sender, Sources
 from resolver.handle.writing import Writing
+
+if TYPE_CHECKING:
+    from resolver.counting import Source
 
 SYSTEM_PORTS: Final = 1_024
 """Datagrams from ports below belong to other services, and answering them could go on for ever."""
@@ -95,11 +98,12 @@ class UdpFace:
             self._lane.end()
 
     def _answer_batch(self, arrived: list[tuple[bytes, Name]], now_s: int) -> None:
-        """Answer a batch with another; a request's time ends where the next one's begins."""
+        """Answer a batch with another; answers leave together, so all have taken the time of the batch."""
         lane, tallies, known = self._lane, self._tallies, self._known.get
-        answer, count = lane.answer, tallies.count
+        answer = lane.answer
         answers: list[tuple[bytes, Name]] = []
-        started = turn_at = perf_counter()
+        sources: list[Source] = []
+        turn_at = perf_counter()
         for data, name in arrived:
             try:
                 sender = known(name)
@@ -110,15 +114,19 @@ class UdpFace:
                     and sender.bucket.allows(len(octets), turn_at)
                 ):
                     answers.append((octets, name))
-                    ended = perf_counter()
-                    count(sender.counted.found(tallies, lane.under), now_s, int((ended - started) * 1e6))
-                    started = ended
+                    counted = sender.counted
+                    if counted.habit is not lane.habit:
+                        counted.adopt(tallies, lane.habit)
+                    source = counted.source
+                    if not source.in_turn:
+                        sources.append(source)
+                    source.in_turn += 1
                 else:
                     self._know(name, self._take(data, self._batches.address_of(name), turn_at, now_s))
-                    started = perf_counter()
             except Exception:
                 # One datagram must not keep the others of this turn from being answered.
                 log.exception("a datagram was dropped by a defect")
+        tallies.count_turn(sources, now_s, int((perf_counter() - turn_at) * 1e6))
         if answers:
             sent = self._batches.send(answers)
             self.ends["answered"] += sent

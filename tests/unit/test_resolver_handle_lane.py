@@ -26,7 +26,7 @@ from resolver.replica import ReplicaWriter
 from resolver.replica_reader import ReplicaReader
 from tests.integration.handle_worker import SITE, request
 from tests.integration.running_worker import PREFIX, examples
-from tests.unit.replica_states import identifier_change
+from tests.unit.replica_states import identifier_change, prefix_change
 
 NOW = 1_795_449_948
 NAMES = [
@@ -161,10 +161,29 @@ def test_all_values_of_a_record_in_the_hot_table_need_no_second_look(node: Node)
 
 
 def test_lookups_are_counted_where_the_record_was_found(node: Node) -> None:
-    tallies = Tallies()
+    tallies = node.desk.tallies
     counted = Counted("127.0.0.1", "handle_tcp")
-    node.fast(request(Asked(f"{PREFIX}/SN1")), learnt=True)
     for _ in range(2):
-        tallies.count(counted.found(tallies, node.lane.under), NOW, 1)
+        tallies.drain()
+        node.fast(request(Asked(f"{PREFIX}/SN1")), learnt=True)
+        assert counted.habit is not node.lane.habit
+        counted.adopt(tallies, node.lane.habit)
+        counted.source.in_turn += 2
+        tallies.count_turn([counted.source], NOW, 1)
         (entry,) = tallies.drain()
-        assert (entry["prefix"], entry["sources"]) == (PREFIX, [["127.0.0.1", "found", 1]])
+        assert (entry["prefix"], entry["sources"]) == (PREFIX, [["127.0.0.1", "found", 2]])
+
+
+def test_a_prefix_that_is_hosted_here_no_longer_is_not_answered_out_of_habit(tmp_path: Path) -> None:
+    node = Node(tmp_path / "replica")
+    data = request(Asked(f"{PREFIX}/SN1"))
+    found = node.fast(data, learnt=True)
+    assert found is not None
+    node.writer.apply([prefix_change(91, PREFIX, hosting="routed")])
+    again = node.fast(data, learnt=True)
+    assert again is None
+    assert node.ordinary(data) != found
+    node.writing.close()
+    assert node.desk.reader is not None
+    node.desk.reader.close()
+    node.writer.close()
