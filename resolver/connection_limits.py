@@ -27,6 +27,7 @@ class Phase(Enum):
     HEAD = "head"
     STALLED = "stalled"
     HANDED_OVER = "handed_over"
+    PASSED_ON = "passed_on"
 
 
 NEVER: Final = float("inf")
@@ -39,11 +40,11 @@ class Guard:
     stall is still watched here.
     """
 
-    __slots__ = ("_connections", "_handed_over", "address", "deadline", "phase", "touched", "transport")
+    __slots__ = ("_connections", "_elsewhere", "address", "deadline", "phase", "touched", "transport")
 
     def __init__(self, connections: "Connections", address: str, transport: asyncio.Transport) -> None:
         self._connections = connections
-        self._handed_over = False
+        self._elsewhere: Phase | None = None
         self.address = address
         self.transport = transport
         self.phase = Phase.IDLE
@@ -72,8 +73,23 @@ class Guard:
 
     def handed_over(self) -> None:
         """Record that aiohttp has the connection now."""
-        self._handed_over = True
-        self.phase = Phase.HANDED_OVER
+        self._wait_elsewhere(Phase.HANDED_OVER)
+
+    def passed_on(self) -> None:
+        """Record that a request is with the registry, whose time is watched there."""
+        self._wait_elsewhere(Phase.PASSED_ON)
+
+    def answered(self) -> None:
+        """Note that the request that was passed on is answered; while the worker drains, it was the last one."""
+        self._elsewhere = None
+        if self._connections.draining:
+            self.transport.close()
+        elif self.phase is Phase.PASSED_ON:
+            self.phase = Phase.IDLE
+            self.deadline = self._connections.deadline(self._connections.limits.idle_s)
+
+    def _wait_elsewhere(self, phase: Phase) -> None:
+        self._elsewhere = self.phase = phase
         self.deadline = NEVER
 
     def stalled(self) -> None:
@@ -83,8 +99,8 @@ class Guard:
 
     def flowing(self) -> None:
         """Note that the peer reads again."""
-        if self._handed_over:
-            self.handed_over()
+        if self._elsewhere is not None:
+            self._wait_elsewhere(self._elsewhere)
         else:
             self.phase = Phase.IDLE
             self.deadline = self._connections.deadline(self._connections.limits.idle_s)
@@ -98,6 +114,7 @@ class Connections:
         self._clock = clock
         self._guards: set[Guard] = set()
         self._per_address: Counter[str] = Counter()
+        self.draining = False
         self.refused = 0
         self.cut_off: Counter[str] = Counter()
 
@@ -136,13 +153,19 @@ class Connections:
             guard.transport.abort()
         return len(late)
 
+    @property
+    def passing_on(self) -> bool:
+        """Whether a request is with the registry."""
+        return any(guard.phase is Phase.PASSED_ON for guard in self._guards)
+
     def abort_all(self) -> None:
         """Cut every connection off. For the end of a drain."""
         for guard in list(self._guards):
             guard.transport.abort()
 
     def close_idle(self) -> None:
-        """Close the connections that wait for a request: nothing is lost by it. For a drain."""
+        """Begin a drain: close the connections that wait for a request, by which nothing is lost."""
+        self.draining = True
         for guard in list(self._guards):
             if guard.phase is Phase.IDLE:
                 guard.transport.close()

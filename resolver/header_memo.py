@@ -11,7 +11,7 @@ import httptools
 BLOCKS_MAX = 4_096
 BLOCK_OCTETS_MAX = 2_048
 
-_INERT = frozenset(
+INERT = frozenset(
     (
         b"accept-charset",
         b"accept-language",
@@ -51,7 +51,7 @@ class HeaderMemo:
     def __init__(self, *, behind_proxy: bool = False) -> None:
         self.known: dict[bytes, Plain | None] = {}
         # Forwarding headers matter only where a trusted proxy sends them; elsewhere they are ignored like any other.
-        self._inert = _INERT if behind_proxy else _INERT | {b"x-forwarded-for", b"x-forwarded-proto", b"forwarded"}
+        self._inert = INERT if behind_proxy else INERT | {b"x-forwarded-for", b"x-forwarded-proto", b"forwarded"}
 
     def __len__(self) -> int:
         return len(self.known)

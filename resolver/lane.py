@@ -15,7 +15,7 @@ import logging
 import struct
 from collections.abc import Callable
 from time import perf_counter, time
-from typing import Protocol, cast
+from typing import ClassVar, Protocol, cast
 from zlib import crc32
 
 import lmdb
@@ -69,6 +69,16 @@ class InnerProtocol(Protocol):
         """As asyncio.Protocol."""
 
 
+class PassesOn(Protocol):
+    """Takes what the lane passes on to the registry."""
+
+    def take(self, data: bytes, address: str, *, secure: bool, answered: Callable[[bytes | None], None]) -> bool:
+        """Take a whole request, or say that it is none of these.
+
+        `answered` is called in a later turn, with the octets of the answer or, for the handlers to answer, with None.
+        """
+
+
 class Habit:
     """What requests of a client below one prefix have in common, octet for octet, and what it means.
 
@@ -104,6 +114,7 @@ class Lane:
         "heads",
         "inner",
         "memo",
+        "passing",
         "reader",
         "second",
         "started",
@@ -121,7 +132,10 @@ class Lane:
         connections: Connections,
         inner: Callable[[], InnerProtocol],
         memo: HeaderMemo,
+        passing: PassesOn | None = None,
     ) -> None:
+        """Without `passing` everything for the registry goes through the handlers."""
+        self.passing = passing
         self.reader = reader
         self.tallies = tallies
         self.connections = connections
@@ -257,6 +271,7 @@ class LaneProtocol(asyncio.Protocol):
         "_closed",
         "_inner",
         "_lane",
+        "_passing",
         "_pending",
         "_transport",
         "at_rest",
@@ -266,6 +281,7 @@ class LaneProtocol(asyncio.Protocol):
         "write",
     )
 
+    secure: ClassVar = False
     _transport: asyncio.Transport
     guard: Guard
     source: Source
@@ -276,6 +292,7 @@ class LaneProtocol(asyncio.Protocol):
         self._inner: InnerProtocol | None = None
         self._pending = b""
         self._closed = False
+        self._passing = False
         self.at_rest = False
         # A connection usually asks below the same prefix again: `source` is where its records found are counted.
         self.habit = NO_HABIT
@@ -315,6 +332,9 @@ class LaneProtocol(asyncio.Protocol):
             self._inner.data_received(data)
         elif self._closed:
             return
+        elif self._passing:
+            self._pending += data
+            self._transport.pause_reading()
         elif self._pending:
             data, self._pending = self._pending + data, b""
             self._answer_more(data, 0)
@@ -418,7 +438,9 @@ class LaneProtocol(asyncio.Protocol):
         """Deal with what the lane does not answer: wait for the rest of a head, refuse one too large, or hand over."""
         self._leave_rest()
         if b"\r\n\r\n" in rest or b"\n\n" in rest:
-            self._hand_over(rest)
+            passing = self._lane.passing
+            if passing is None or not self._pass_on(rest, passing):
+                self._hand_over(rest)
         elif len(rest) > self._lane.connections.limits.head_octets:
             self._stop()
             lane = self._lane
@@ -428,6 +450,36 @@ class LaneProtocol(asyncio.Protocol):
         else:
             self._pending = rest
             self.guard.reading_head()
+
+    def _pass_on(self, request: bytes, passing: PassesOn) -> bool:
+        """Pass a whole request on to the registry, if it is one for it; what comes until the answer waits."""
+        taken = passing.take(
+            request, self.guard.address, secure=self.secure, answered=lambda answer: self._answered(request, answer)
+        )
+        if taken:
+            self._passing = True
+            self._leave_rest()
+            self.guard.passed_on()
+        return taken
+
+    def _answered(self, request: bytes, answer: bytes | None) -> None:
+        """Send the registry's answer and go on; without one the handlers answer from here."""
+        self._passing = False
+        pending, self._pending = self._pending, b""
+        if self._closed or self._transport.is_closing():
+            return
+        if pending:
+            self._transport.resume_reading()
+        if answer is None:
+            self._hand_over(request + pending)
+            return
+        self._transport.write(answer)
+        self.guard.answered()
+        if pending:
+            self._lane.started = perf_counter()
+            self._answer_more(pending, 0)
+        else:
+            self.at_rest = not self._closed
 
     def _hand_over(self, data: bytes) -> None:
         inner = self._inner = self._lane.inner()

@@ -28,11 +28,11 @@ class RegistryInterrupted(Exception):  # noqa: N818 - a state of the world
 
 @dataclass(slots=True)
 class Exchanged:
-    """An answer, read whole. Header names as they came."""
+    """An answer, read whole. Headers as they came."""
 
     status: int = 0
     reason: str = ""
-    headers: list[tuple[str, str]] = field(default_factory=list)
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     body: bytes = b""
 
 
@@ -49,16 +49,17 @@ class RegistryExchange:
         """Send a request, head and body, and return its answer. Raises RegistryAway or RegistryInterrupted."""
         connection = self._take() or await self._connect()
         try:
-            async with asyncio.timeout(self._answer_s):
-                answer = await connection.exchange(request)
-        except TimeoutError as error:
-            raise RegistryInterrupted("the registry did not answer in time") from error
-        finally:
-            if connection.reusable:
-                self._idle.append(connection)
-            else:
-                connection.close()
-        return answer
+            return await connection.begin(request)
+        except asyncio.CancelledError:
+            connection.close()
+            raise
+
+    def begin(self, request: bytes) -> asyncio.Future[Exchanged]:
+        """Do the same beside what goes on: without a task where a connection is there already."""
+        connection = self._take()
+        if connection is None:
+            return asyncio.get_running_loop().create_task(self.exchange(request))
+        return connection.begin(request)
 
     def close(self) -> None:
         """Close what is idle."""
@@ -78,16 +79,23 @@ class RegistryExchange:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._connect_s):
-                _, connection = await loop.create_unix_connection(_Connection, self._path)
+                _, connection = await loop.create_unix_connection(self._connection, self._path)
         except OSError as error:  # includes the time-out
             raise RegistryAway(str(error)) from error
         return connection
+
+    def _connection(self) -> "_Connection":
+        return _Connection(self._answer_s, self._idle)
 
 
 class _Connection(asyncio.Protocol):
     """One connection, and the answer that is being read from it."""
 
-    def __init__(self) -> None:
+    def __init__(self, answer_s: float, idle: "deque[_Connection]") -> None:
+        self._answer_s = answer_s
+        self._idle = idle
+        self._loop = asyncio.get_running_loop()
+        self._silence: asyncio.TimerHandle | None = None
         self.reusable = False
         self.used_at = 0.0
         self._transport: asyncio.Transport | None = None
@@ -97,14 +105,15 @@ class _Connection(asyncio.Protocol):
         self._pieces: list[bytes] = []
         self._octets = 0
 
-    async def exchange(self, request: bytes) -> Exchanged:
-        """Send a request and return its answer. Raises RegistryInterrupted."""
+    def begin(self, request: bytes) -> asyncio.Future[Exchanged]:
+        """Send a request; the future has its answer, or RegistryInterrupted."""
         assert self._transport is not None  # noqa: S101 - connections are handed out connected
         self.reusable = False
         self._answer, self._pieces, self._octets = Exchanged(), [], 0
-        self._answered = asyncio.get_running_loop().create_future()
+        self._answered = self._loop.create_future()
+        self._silence = self._loop.call_later(self._answer_s, self._fail, "it did not answer in time")
         self._transport.write(request)
-        return await self._answered
+        return self._answered
 
     def close(self) -> None:
         """Close; an answer that is owed is not waited for any more."""
@@ -134,7 +143,7 @@ class _Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """As the parser's callback."""
-        self._answer.headers.append((name.decode("latin-1"), value.decode("utf-8", "surrogateescape")))
+        self._answer.headers.append((name, value))
 
     def on_body(self, piece: bytes) -> None:
         """As the parser's callback."""
@@ -150,11 +159,21 @@ class _Connection(asyncio.Protocol):
         answer.status = self._parser.get_status_code()
         answer.body = b"".join(self._pieces)
         self.used_at = time.monotonic()
+        self._hear()
         if answered is not None and not answered.done():
             self.reusable = self._parser.should_keep_alive()
             answered.set_result(answer)
+        if self.reusable:
+            self._idle.append(self)
+        else:
+            self.close()
+
+    def _hear(self) -> None:
+        if self._silence is not None:
+            self._silence.cancel()
 
     def _fail(self, reason: str) -> None:
+        self._hear()
         if self._answered is not None and not self._answered.done():
             self._answered.set_exception(RegistryInterrupted(reason))
         if self._transport is not None:

@@ -24,7 +24,7 @@ from yarl import URL
 from resolver.faces.client import TrustedProxies
 from resolver.faces.problem import problem
 from resolver.metrics import ProxyMetrics
-from resolver.registry_exchange import RegistryAway, RegistryExchange, RegistryInterrupted
+from resolver.registry_exchange import Exchanged, RegistryAway, RegistryExchange, RegistryInterrupted
 
 OPEN_MAX: Final = 512
 """Requests under way to the registry from one worker; it queues for its database itself."""
@@ -84,6 +84,7 @@ class RegistryProxy:
         self._socket_path = socket_path
         self._proxies = proxies
         self._metrics = ProxyMetrics(registry or CollectorRegistry())
+        self._answered = self._metrics.requests.labels("answered")
         self._open = 0
         self._readiness = (0.0, False)
         self._session: aiohttp.ClientSession | None = None
@@ -113,14 +114,41 @@ class RegistryProxy:
             return _read_only(request, self._mirror_of)
         if self._open >= OPEN_MAX:
             self._metrics.requests.labels("busy").inc()
-            return _refusal(request, "busy", "Too many requests wait for the registry", "Try again")
-        self._open += 1
-        self._metrics.open.set(self._open)
+            return _refusal(request.path, "busy", "Too many requests wait for the registry", "Try again")
+        self._opened(1)
         try:
             return await (self._exchange_short(request) if _is_short(request) else self._pass_on(request))
         finally:
-            self._open -= 1
-            self._metrics.open.set(self._open)
+            self._opened(-1)
+
+    def begin(self, request: bytes) -> asyncio.Future[Exchanged] | None:
+        """Pass on a short request that is known to be one of ours; None where `serve` has to refuse it.
+
+        The future has the answer, RegistryAway or RegistryInterrupted; see `interrupted`.
+        """
+        if self._mirror_of or self._open >= OPEN_MAX:
+            return None
+        self._opened(1)
+        under_way = self._exchange.begin(request)
+        under_way.add_done_callback(self._ended)
+        return under_way
+
+    def _ended(self, under_way: asyncio.Future[Exchanged]) -> None:
+        self._opened(-1)
+        if not under_way.cancelled() and under_way.exception() is None:
+            self._answered.inc()
+
+    def interrupted(self) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+        """Return status, headers and body that a request gets which the registry had in its hands when it went away."""
+        self._metrics.requests.labels("interrupted").inc()
+        refusal = _interrupted("")
+        headers = [(name.encode(), value.encode()) for name, value in refusal.headers.items()]
+        assert isinstance(refusal.body, bytes)  # noqa: S101 - made of octets
+        return refusal.status, headers, refusal.body
+
+    def _opened(self, more: int) -> None:
+        self._open += more
+        self._metrics.open.set(self._open)
 
     async def writes_possible(self) -> bool:
         """Ask, at most once a second, whether the registry is there and reaches its database."""
@@ -153,8 +181,9 @@ class RegistryProxy:
             answer = await self._exchange.exchange(self._short_head(request) + body)
         except (RegistryAway, RegistryInterrupted) as error:
             return self._gone(request, connected=isinstance(error, RegistryInterrupted))
-        self._metrics.requests.labels("answered").inc()
-        headers = CIMultiDict(pair for pair in answer.headers if pair[0].lower() not in _SET_ANEW)
+        self._answered.inc()
+        named = ((name.decode("latin-1"), value.decode("utf-8", "surrogateescape")) for name, value in answer.headers)
+        headers = CIMultiDict(pair for pair in named if pair[0].lower() not in _SET_ANEW)
         return Response(status=answer.status, reason=answer.reason, headers=headers, body=answer.body)
 
     def _short_head(self, request: BaseRequest) -> bytes:
@@ -190,7 +219,7 @@ class RegistryProxy:
                 await response.write_eof()
         except (aiohttp.ClientError, TimeoutError) as error:
             return self._broken(request, response, error)
-        self._metrics.requests.labels("answered").inc()
+        self._answered.inc()
         return response
 
     def _broken(self, request: BaseRequest, response: StreamResponse | None, error: Exception) -> StreamResponse:
@@ -210,9 +239,8 @@ class RegistryProxy:
         """Say that the registry is away, or went away with the request in its hands."""
         self._metrics.requests.labels("interrupted" if connected else "away").inc()
         if connected:
-            remedy = "Read the record, or repeat the request with the same Idempotency-Key"
-            return _refusal(request, "registry_interrupted", _INTERRUPTED, remedy)
-        return _refusal(request, "registry_away", _AWAY, "Try again in a moment; lookups go on")
+            return _interrupted(request.path)
+        return _refusal(request.path, "registry_away", _AWAY, "Try again in a moment; lookups go on")
 
     def _headers_for_registry(self, request: BaseRequest) -> CIMultiDict[str]:
         headers = _end_to_end(request.headers)
@@ -228,9 +256,14 @@ class RegistryProxy:
         return self._session
 
 
-def _refusal(request: BaseRequest, code: str, detail: str, remedy: str) -> Response:
+def _interrupted(path: str) -> Response:
+    remedy = "Read the record, or repeat the request with the same Idempotency-Key"
+    return _refusal(path, "registry_interrupted", _INTERRUPTED, remedy)
+
+
+def _refusal(path: str, code: str, detail: str, remedy: str) -> Response:
     """Answer 503 in the form that the clients of the path know."""
-    if request.path.startswith(SNMS_ROOTS):
+    if path.startswith(SNMS_ROOTS):
         return Response(status=503, body=_SNMS_BUSY, headers={"Content-Type": "application/json", "Retry-After": "1"})
     return problem(503, code, detail, remedy, retry_after_s=1)
 

@@ -1,6 +1,7 @@
 """The fast lane on TLS: the same, but who shows a certificate is somebody, and the lane answers only strangers."""
 
 import asyncio
+from typing import ClassVar
 
 from resolver.lane import LaneProtocol
 
@@ -9,6 +10,7 @@ class SecureLaneProtocol(LaneProtocol):
     """One connection over TLS, its handshake done."""
 
     __slots__ = ()
+    secure: ClassVar = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Admit the peer; a connection with a client's certificate is the handlers' from the beginning."""

@@ -48,6 +48,7 @@ from resolver.metrics import ConnectionCollector, Figures, LookupCollector, Metr
 from resolver.registry_proxy import RegistryProxy
 from resolver.replica_reader import ReplicaReader
 from resolver.secure_lane import SecureLaneProtocol
+from resolver.short_registrations import ShortRegistrations
 from resolver.spool import Spool, SpoolLimits
 from resolver.tls import TlsSettings, server_context
 
@@ -191,6 +192,8 @@ class _Worker:
         figures.ours.register(LookupCollector(tallies))
         figures.ours.register(ConnectionCollector(self._connections))
         self._tallies = tallies
+        # Behind a proxy the client's address stands in headers that the handlers read.
+        self._passing = None if proxies else ShortRegistrations(proxy)
         self._said = ""
         if self.handle is not None:
             figures.ours.register(HandleCollector(self.handle))
@@ -224,7 +227,7 @@ class _Worker:
         assert application is not None  # noqa: S101 - set up above
         inner = partial(HttpConnection, application, idle_s=self._settings.connections.idle_s)
         memo = HeaderMemo(behind_proxy=bool(self._settings.trusted_proxies))
-        lane = Lane(None, self._tallies, self._connections, inner, memo)
+        lane = Lane(None, self._tallies, self._connections, inner, memo, self._passing)
         self._follow_replica(lane)
         loop = asyncio.get_running_loop()
         servers = [await loop.create_server(lambda: LaneProtocol(lane), sock=listener, backlog=BACKLOG)]
@@ -268,11 +271,11 @@ class _Worker:
 
     async def _drain(self) -> None:
         """Finish what is under way within `drain_s`, then cut off who has not taken its answer."""
+        deadline = asyncio.get_running_loop().time() + self._settings.drain_s
         self._connections.close_idle()
         await self._runner.cleanup()
-        deadline = asyncio.get_running_loop().time() + LAST_OCTETS_S
-        while len(self._connections) and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - an event would cost every closing connection
-            await asyncio.sleep(DRAIN_LOOK_S)
+        await _until(lambda: not self._connections.passing_on, deadline)
+        await _until(lambda: not len(self._connections), asyncio.get_running_loop().time() + LAST_OCTETS_S)
         self._connections.abort_all()
         await asyncio.sleep(0)
 
@@ -311,6 +314,12 @@ class _Worker:
         if text != self._said:
             self._said = text
             log.info("%s", text)
+
+
+async def _until(done: Callable[[], bool], deadline: float) -> None:
+    """Look now and then, by the loop's clock: an event would cost every connection that closes."""
+    while not done() and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - see above
+        await asyncio.sleep(DRAIN_LOOK_S)
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -15,6 +15,7 @@ from yarl import URL
 from identifiers.changes import Change, CredentialState, PrefixState
 from identifiers.values import Value
 from resolver.environment import MapLimits
+from resolver.metrics import Figures
 from resolver.replica import ReplicaWriter
 from resolver.spool import SpoolLimits
 from resolver.worker import WorkerSettings, run_worker
@@ -128,7 +129,7 @@ class Worker:
 
 
 @asynccontextmanager
-async def running(directory: Path, **settings: Any) -> AsyncIterator[Worker]:
+async def running(directory: Path, *, figures: Figures | None = None, **settings: Any) -> AsyncIterator[Worker]:
     """Run a worker over `directory`/replica until the block ends; it must then end by itself."""
     made = WorkerSettings(
         process="worker-0",
@@ -151,6 +152,7 @@ async def running(directory: Path, **settings: Any) -> AsyncIterator[Worker]:
                 listening=port.set_result,
                 listening_tls=lambda chosen: setattr(worker, "tls_port", chosen),
                 listening_handle=lambda chosen: setattr(worker, "handle_port", chosen),
+                figures=figures,
             )
         )
         await asyncio.wait({task, port}, return_when=asyncio.FIRST_COMPLETED)
