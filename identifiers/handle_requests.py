@@ -122,7 +122,7 @@ class Group(msgspec.Struct, frozen=True, array_like=True):
     values: tuple[Value, ...]
 
 
-class HandleRequest(msgspec.Struct, frozen=True, omit_defaults=True):
+class HandleRequest(msgspec.Struct, frozen=True, tag="handle_request", omit_defaults=True):
     """One operation. `user` is who proved to be an administrator; None only for changes of public-write values.
 
     `number` is the worker's own, to tell answers apart. `address` is the client's. `groups` are those below prefixes
@@ -137,7 +137,7 @@ class HandleRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     groups: tuple[Group, ...] = ()
 
 
-class HandleAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+class HandleAnswer(msgspec.Struct, frozen=True, tag="handle_answer", omit_defaults=True):
     """What came of it.
 
     `code` is a Handle response code: 1 success, else as Handle wire 17.3. 603 to 605 mean an exhausted quota: a face

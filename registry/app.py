@@ -9,7 +9,7 @@ from aiohttp import web
 from registry import origin
 from registry.admission import admit
 from registry.api import describe, docs_page, openapi
-from registry.api.call import Answer, Call
+from registry.api.call import ALWAYS, Answer, Call
 from registry.api.on_record import on_record
 from registry.api.problems import from_exception
 from registry.api.routes import ROUTES
@@ -129,7 +129,7 @@ def _check_query(request: web.Request, route: Route) -> None:
 
 
 def _response(answer: Answer) -> web.Response:
-    headers = {"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff"} | answer.headers
+    headers = ALWAYS | answer.headers
     charset = None if answer.content_type == "application/json" else "utf-8"
     return web.Response(
         status=answer.status, body=answer.body, headers=headers, content_type=answer.content_type, charset=charset

@@ -27,6 +27,10 @@ class RateLimits:
         )
         self._buckets: dict[str, tuple[float, datetime]] = {}
 
+    def counts(self, limits: Limits) -> bool:
+        """Whether requests are counted at all under these limits."""
+        return bool(limits.requests_per_s_max or self._per_s)
+
     def admit(self, enterprise: str, limits: Limits, now: datetime) -> None:
         """Take a token for one request. Raises `TooManyRequests` when there is none, with the wait for the next one."""
         per_s = limits.requests_per_s_max or self._per_s

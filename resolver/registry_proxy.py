@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import aiohttp
 from aiohttp.web import BaseRequest, RequestPayloadError, Response, StreamResponse
@@ -21,6 +21,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from prometheus_client import CollectorRegistry
 from yarl import URL
 
+from identifiers.plain_registration import PlainAnswer
 from resolver.faces.client import TrustedProxies
 from resolver.faces.problem import problem
 from resolver.metrics import ProxyMetrics
@@ -121,21 +122,31 @@ class RegistryProxy:
         finally:
             self._opened(-1)
 
-    def begin(self, request: bytes) -> asyncio.Future[Exchanged] | None:
-        """Pass on a short request that is known to be one of ours; None where `serve` has to refuse it.
+    @property
+    def has_room(self) -> bool:
+        """Whether `begin` may be called; otherwise `serve` refuses."""
+        return not self._mirror_of and self._open < OPEN_MAX
+
+    def begin(self, request: bytes) -> asyncio.Future[Exchanged]:
+        """Pass on a short request that is known to be one of ours, if there is room.
 
         The future has the answer, RegistryAway or RegistryInterrupted; see `interrupted`.
         """
-        if self._mirror_of or self._open >= OPEN_MAX:
-            return None
-        self._opened(1)
         under_way = self._exchange.begin(request)
-        under_way.add_done_callback(self._ended)
+        self.note(under_way)
         return under_way
 
-    def _ended(self, under_way: asyncio.Future[Exchanged]) -> None:
+    def note(self, under_way: asyncio.Future[Any]) -> None:
+        """Count what is under way to the registry, until it ends."""
+        self._opened(1)
+        under_way.add_done_callback(self._ended)
+
+    def _ended(self, under_way: asyncio.Future[Any]) -> None:
         self._opened(-1)
-        if not under_way.cancelled() and under_way.exception() is None:
+        if under_way.cancelled() or under_way.exception() is not None:
+            return
+        answer = under_way.result()
+        if not isinstance(answer, PlainAnswer) or answer.octets is not None:
             self._answered.inc()
 
     def interrupted(self) -> tuple[int, list[tuple[bytes, bytes]], bytes]:

@@ -1,8 +1,9 @@
 """Single registrations passed on from the fast lane: no general HTTP server stands between client and registry.
 
-Only a request that came whole and whose every header is known is taken, so its head is passed on as it is, with the
-client's address added. Everything else is left to the handlers (`registry_proxy`), which give the same answers; a test
-holds the two together. One registration costs the worker a third of what it costs through the handlers. Benchmark:
+Only a request that came whole and whose every header is known is taken. What has neither conditions nor a key is handed
+in with others of the same turn (`registry_calls`); where the registry finds more to it than a new record, and for all
+that remains, the request goes to the registry's API as it is, with the client's address added. Everything else is left
+to the handlers (`registry_proxy`), which give the same answers; a test holds the ways together. Benchmark:
 `make bench`, measures `single-registrations` and `lookups-beside-writes`.
 """
 
@@ -10,95 +11,149 @@ import asyncio
 import re
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import httptools
 
+from identifiers.plain_registration import PlainAnswer
 from resolver.header_memo import INERT
 from resolver.registry_exchange import Exchanged, RegistryAway, RegistryInterrupted
 
 Answered = Callable[[bytes | None], None]
 """Takes the octets of an answer; None where the handlers have to answer, because nothing was passed on."""
 
-REQUEST: Final = b"PUT /api/v1/identifiers/"
 HEAD_OCTETS_MAX: Final = 4_096
 BODY_OCTETS_MAX: Final = 65_536
-_TARGET: Final = re.compile(rb"PUT ([!\"$-~]+) HTTP/1\.1\r\n").match
+_LINE: Final = re.compile(rb"PUT (/api/v1/identifiers/[!\"$-~]+) HTTP/1\.1\r\n").match
 """Visible ASCII but the number sign, where some end a target."""
 _ODD_LINE: Final = re.compile(rb"\r\n[ \t]|[^\r]\n|\r[^\n]").search
-_KNOWN: Final = INERT | {
-    b"accept",
-    b"accept-encoding",
-    b"authorization",
-    b"connection",
-    b"content-length",
-    b"content-type",
-    b"host",
-    b"idempotency-key",
-    b"if-match",
-    b"if-none-match",
-}
+_CONDITIONS: Final = frozenset((b"if-match", b"if-none-match", b"idempotency-key"))
+_KNOWN: Final = (
+    INERT
+    | _CONDITIONS
+    | {
+        b"accept",
+        b"accept-encoding",
+        b"authorization",
+        b"connection",
+        b"content-length",
+        b"content-type",
+        b"host",
+    }
+)
 _SET_ANEW: Final = frozenset((b"connection", b"content-length", b"keep-alive", b"server", b"transfer-encoding"))
 
 
 class Registry(Protocol):
-    """The way to the registry."""
+    """The way to the registry's API."""
 
-    def begin(self, request: bytes) -> asyncio.Future[Exchanged] | None:
-        """Send a request; None where it cannot be sent now. The future has the answer or an error of the exchange."""
+    @property
+    def has_room(self) -> bool:
+        """Whether anything may be sent now."""
+
+    def begin(self, request: bytes) -> asyncio.Future[Exchanged]:
+        """Send a request; the future has the answer, or an error of the exchange."""
+
+    def note(self, under_way: asyncio.Future[Any]) -> None:
+        """Count what is under way to the registry past its API."""
 
     def interrupted(self) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
         """Return status, headers and body of the answer to a request that the registry ended without answering."""
 
 
+class HandIn(Protocol):
+    """The way on which plain registrations are handed in."""
+
+    def register(self, target: str, token: str, address: str, body: bytes) -> asyncio.Future[PlainAnswer] | None:
+        """Hand one in; None where that cannot be done at once. The future has the answer, or a ConnectionError."""
+
+
 class ShortRegistrations:
     """Takes single registrations from clients that are not behind a trusted proxy."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, hand_in: HandIn | None = None) -> None:
         self._registry = registry
+        self._hand_in = hand_in
 
     def take(self, data: bytes, address: str, *, secure: bool, answered: Answered) -> bool:
-        """Pass a request on if it is a whole and short registration; `answered` is called in a later turn then."""
-        request = _passed_on(data, address, secure=secure)
-        if request is None:
+        """Take a request if it is a whole and short registration; `answered` is called in a later turn then."""
+        request = _read(data)
+        if request is None or not self._registry.has_room:
             return False
-        under_way = self._registry.begin(request)
+        under_way = self._handed_in(request, address)
         if under_way is None:
-            return False
+            self._pass_on(_for_the_api(request, address, secure=secure), answered)
+            return True
 
-        def done(under_way: asyncio.Future[Exchanged]) -> None:
-            answered(self._answer(under_way))
+        def done(under_way: asyncio.Future[PlainAnswer]) -> None:
+            try:
+                octets = under_way.result().octets
+            except (ConnectionError, asyncio.CancelledError):
+                answered(_octets(*self._registry.interrupted()))
+                return
+            if octets is not None:
+                answered(octets)
+            elif self._registry.has_room:
+                self._pass_on(_for_the_api(request, address, secure=secure), answered)
+            else:
+                answered(None)
 
+        self._registry.note(under_way)
         under_way.add_done_callback(done)
         return True
 
-    def _answer(self, ended: asyncio.Future[Exchanged]) -> bytes | None:
-        try:
-            answer = ended.result()
-        except RegistryAway:
+    def _handed_in(self, request: "_Request", address: str) -> asyncio.Future[PlainAnswer] | None:
+        if self._hand_in is None or request.token is None:
             return None
-        except (RegistryInterrupted, asyncio.CancelledError):
-            return _octets(*self._registry.interrupted())
-        return _octets(answer.status, answer.headers, answer.body)
+        return self._hand_in.register(request.target, request.token, address, request.body)
+
+    def _pass_on(self, request: bytes, answered: Answered) -> None:
+        def done(under_way: asyncio.Future[Exchanged]) -> None:
+            try:
+                answer = under_way.result()
+            except RegistryAway:
+                answered(None)
+            except (RegistryInterrupted, asyncio.CancelledError):
+                answered(_octets(*self._registry.interrupted()))
+            else:
+                answered(_octets(answer.status, answer.headers, answer.body))
+
+        self._registry.begin(request).add_done_callback(done)
 
 
-def _passed_on(data: bytes, address: str, *, secure: bool) -> bytes | None:
-    """Return what the registry gets of a request, None for one that is not taken."""
-    if not data.startswith(REQUEST) or _TARGET(data) is None:
-        return None
+class _Request(NamedTuple):
+    """What was read; `token` is None for what is not to be handed in."""
+
+    head: bytes
+    target: str
+    token: str | None
+    body: bytes
+
+
+def _read(data: bytes) -> _Request | None:
+    """Return a request in its parts, None for one that is not taken."""
+    line = _LINE(data)
     head_end = data.find(b"\r\n\r\n", 0, HEAD_OCTETS_MAX)
-    if head_end < 0:
+    if line is None or head_end < 0:
         return None
     head = data[:head_end]
-    body_octets = _body_octets(head + b"\r\n\r\n")
-    if body_octets is None or len(data) != head_end + 4 + body_octets:
+    headers = _headers(head + b"\r\n\r\n")
+    body_at = head_end + 4
+    if headers is None or len(data) - body_at != _body_octets(headers):
         return None
+    target = line[1].decode("ascii")
+    return _Request(head, target, _token_of_plain(target, headers), data[body_at:])
+
+
+def _for_the_api(request: _Request, address: str, *, secure: bool) -> bytes:
+    """Return what the registry's API gets."""
     scheme = b"https" if secure else b"http"
-    return b"%b\r\nX-Idnode-Peer: %b\r\nX-Idnode-Scheme: %b%b" % (head, address.encode(), scheme, data[head_end:])
+    own = b"\r\nX-Idnode-Peer: %b\r\nX-Idnode-Scheme: %b\r\n\r\n" % (address.encode(), scheme)
+    return request.head + own + request.body
 
 
-def _body_octets(head: bytes) -> int | None:
-    """Return how long the body is that a head announces; None for a head with anything unusual in it."""
+def _headers(head: bytes) -> dict[bytes, bytes] | None:
+    """Read the headers of a head; None for one with anything unusual in it."""
     if _ODD_LINE(head):
         return None
     collector = _Collector()
@@ -113,10 +168,22 @@ def _body_octets(head: bytes) -> int | None:
     media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     if media_type != b"application/json" or headers.get(b"connection", b"keep-alive").lower() != b"keep-alive":
         return None
+    return headers
+
+
+def _body_octets(headers: dict[bytes, bytes]) -> int | None:
     length = headers.get(b"content-length", b"")
     if not length.isdigit() or len(length) > len(str(BODY_OCTETS_MAX)) or int(length) > BODY_OCTETS_MAX:
         return None
     return int(length)
+
+
+def _token_of_plain(target: str, headers: dict[bytes, bytes]) -> str | None:
+    """Return the token of a registration without conditions, key and parameters."""
+    if not _CONDITIONS.isdisjoint(headers) or "?" in target:
+        return None
+    scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+    return token.strip().decode("latin-1") if scheme.lower() == b"bearer" else None
 
 
 class _Collector:

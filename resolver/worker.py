@@ -39,12 +39,12 @@ from resolver.handle.auth.limits import AuthSettings
 from resolver.handle.auth.shared_table import SharedState
 from resolver.handle.limits import HandleSettings
 from resolver.handle.metrics import HandleCollector
-from resolver.handle.registry_calls import RegistryCalls
 from resolver.handle.server import HandleServer
 from resolver.handle.server_key import read_server_key
 from resolver.header_memo import HeaderMemo
 from resolver.lane import Lane, LaneProtocol
 from resolver.metrics import ConnectionCollector, Figures, LookupCollector, MetricsFile
+from resolver.registry_calls import RegistryCalls
 from resolver.registry_proxy import RegistryProxy
 from resolver.replica_reader import ReplicaReader
 from resolver.secure_lane import SecureLaneProtocol
@@ -193,7 +193,8 @@ class _Worker:
         figures.ours.register(ConnectionCollector(self._connections))
         self._tallies = tallies
         # Behind a proxy the client's address stands in headers that the handlers read.
-        self._passing = None if proxies else ShortRegistrations(proxy)
+        hand_in = None if settings.registry_calls_socket is None else self.calls
+        self._passing = None if proxies else ShortRegistrations(proxy, hand_in)
         self._said = ""
         if self.handle is not None:
             figures.ours.register(HandleCollector(self.handle))

@@ -1,6 +1,7 @@
 """One PostgreSQL for the whole test session, and fresh databases in it."""
 
 import asyncio
+import logging
 import os
 import shutil
 import subprocess
@@ -16,6 +17,17 @@ import pytest
 from node.postgres import EmbeddedPostgres
 
 EXTERNAL_DATABASE = "IDNODE_TEST_DATABASE"
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """Undo what a command run in this process did to logging: its streams are closed when it ends."""
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    yield
+    for handler in [handler for handler in root.handlers if handler not in before]:
+        root.removeHandler(handler)
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -16,9 +16,9 @@ from resolver.handle.auth.keys import Elsewhere
 from resolver.handle.connections import Watch
 from resolver.handle.exchange import Peer
 from resolver.handle.limits import CLOSING_S, HandleLimits, HandleSettings
-from resolver.handle.registry_calls import RegistryCalls
 from resolver.handle.server import HandleServer
 from resolver.handle.site import own_site
+from resolver.registry_calls import RegistryCalls
 from tests.handle_stack import CALLS_SOCKET, Client, Stack
 
 SITE = own_site([ip_address("127.0.0.1")], 2641, serial=1)

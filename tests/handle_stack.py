@@ -33,8 +33,9 @@ from identifiers.handle_wire.versions import OURS, Version
 from identifiers.hs_admin import Admin, encode_admin
 from identifiers.value_json import values_to_json
 from identifiers.values import Reference, Value
+from registry.api.plain_registrations import PlainRegistrations
+from registry.calls import serve_calls
 from registry.handle_admin.execution import HandleAdministration
-from registry.handle_admin.server import serve_calls
 from registry.journal_source import PostgresJournalSource
 from resolver.counting import Tallies
 from resolver.faces.desk import Desk
@@ -46,11 +47,11 @@ from resolver.handle.auth.limits import AuthSettings
 from resolver.handle.auth.shared_table import SharedState
 from resolver.handle.dispatch import Dispatch
 from resolver.handle.exchange import Peer, Transport
-from resolver.handle.registry_calls import RegistryCalls
 from resolver.handle.resolve import Resolution
 from resolver.handle.site import own_site
 from resolver.handle.writing import Writing
 from resolver.progress import ProgressServer
+from resolver.registry_calls import RegistryCalls
 from resolver.replica_reader import ReplicaReader
 from tests.registry_api import Api, running_api
 from tests.support import eventually
@@ -259,7 +260,7 @@ async def running_stack(
         bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         bound.bind(str(calls_socket))
         administration = HandleAdministration(api.context, tuple(administrators))
-        await stack.enter_async_context(serve_calls(administration, bound))
+        await stack.enter_async_context(serve_calls(administration, PlainRegistrations(api.context), bound))
         reader = await eventually(lambda: ReplicaReader(directory / "replica"), retrying=Exception)
         stack.callback(reader.close)
         clock, auth = Clock(), AuthSettings(tuple(administrators), **settings)

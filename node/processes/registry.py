@@ -24,13 +24,14 @@ from node.reporting import ReportingDesk
 from node.secret_file import read_secret
 from node.settings import Sync
 from node.upkeep import keep_jobs, keep_tables, measure_jobs, measure_journal
+from registry.api.plain_registrations import PlainRegistrations
 from registry.app import make_app
 from registry.barrier import ReplicaBarrier
+from registry.calls import serve_calls
 from registry.context import JobSettings, RegistryContext, RegistrySettings, SnmsSettings
 from registry.database import open_pool
 from registry.feed_readers import FeedReaders
 from registry.handle_admin.execution import HandleAdministration
-from registry.handle_admin.server import serve_calls
 from registry.rates import RateLimits
 from registry.service.job_runner import JobRunner
 from resolver.spool import Spool, SpoolLimits
@@ -86,7 +87,7 @@ async def run(order: Order, life: Lifetime) -> None:
             administration = HandleAdministration(context, administrators(handle), group_bounds(handle))
             async with (
                 _serving(make_app(context, _beside(context, settings.sync)), paths.registry_socket),
-                serve_calls(administration, _private_socket(paths.registry_calls_socket)),
+                serve_calls(administration, PlainRegistrations(context), _private_socket(paths.registry_calls_socket)),
                 asyncio.TaskGroup() as tasks,
             ):
                 beside = [

@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 JSON: Final = "application/json"
 KEY_CHARACTERS_MAX: Final = 255
+ALWAYS: Final = {"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff"}
+"""Headers of every answer that says nothing else."""
 
 _BAD_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _MEMBER = re.compile(r"Object (?P<missing>missing required)?(contains unknown)? field `(?P<name>.*)`")
@@ -86,10 +88,7 @@ class Call:
 
         The raw target, because what a framework normalises (`%2F`, `//`, `..`, `;`) is part of an identifier.
         """
-        target = self.request.raw_path
-        if not target.startswith("/"):  # absolute form: scheme and host come first
-            target = "/" + target.partition("://")[2].partition("/")[2]
-        decoded = _decode_once(target.partition("?")[0].removeprefix(before))
+        decoded = rest_of(self.request.raw_path, before)
         if decoded is None:
             raise InvalidRequest(
                 "bad_char", "the path is not UTF-8 in percent-encoding", remedy="encode the identifier as UTF-8, once"
@@ -132,22 +131,11 @@ class Call:
 
     async def conclude(self, outcome: Outcome, *, report: bool = False) -> Answer:
         """Answer with what a change has led to, as `change` does."""
-        resolvable = await self.resolvable(outcome.cursor)
-        body, status = outcome.body, outcome.status
-        if report:
-            body = msgspec.Raw(bytes(body)[:-1] + (b',"resolvable":true}' if resolvable else b',"resolvable":false}'))
-            status = status if resolvable else 202
-        headers = {"Location": outcome.location} if outcome.location else {}
-        if outcome.version is not None:
-            headers["ETag"] = f'"{outcome.version}"'
-        return Answer(status, bytes(body), headers)
+        return await concluded(self.context, outcome, report=report)
 
     async def resolvable(self, cursor: Cursor | None) -> bool:
         """Wait until the replica has come as far as `cursor` (None: as everything committed by now)."""
-        if cursor is None:
-            async with self.connected() as connection:
-                cursor = await journal.end(connection)
-        return await self.context.resolvable(cursor)
+        return await _resolvable(self.context, cursor)
 
     async def _claim(self) -> Claim | None:
         key = self.request.headers.get("Idempotency-Key")
@@ -204,6 +192,33 @@ def read_instant(text: str, field: str) -> datetime:
     if in_utc is None:
         raise one_field("bad_instant", field, "write an instant with its zone, like 2025-11-22T08:00:00Z")
     return in_utc
+
+
+async def concluded(context: RegistryContext, outcome: Outcome, *, report: bool = False) -> Answer:
+    """Answer with what a change has led to, as `Call.change` does."""
+    resolvable = await _resolvable(context, outcome.cursor)
+    body, status = bytes(outcome.body), outcome.status
+    if report:
+        body = body[:-1] + (b',"resolvable":true}' if resolvable else b',"resolvable":false}')
+        status = status if resolvable else 202
+    headers = {"Location": outcome.location} if outcome.location else {}
+    if outcome.version is not None:
+        headers["ETag"] = f'"{outcome.version}"'
+    return Answer(status, body, headers)
+
+
+async def _resolvable(context: RegistryContext, cursor: Cursor | None) -> bool:
+    if cursor is None:
+        async with connected(context.pool) as connection:
+            cursor = await journal.end(connection)
+    return await context.resolvable(cursor)
+
+
+def rest_of(target: str, before: str) -> str | None:
+    """Return everything of a raw target behind `before`, percent-decoded once; None where that is no UTF-8."""
+    if not target.startswith("/"):  # absolute form: scheme and host come first
+        target = "/" + target.partition("://")[2].partition("/")[2]
+    return _decode_once(target.partition("?")[0].removeprefix(before))
 
 
 def _decode_once(text: str) -> str | None:

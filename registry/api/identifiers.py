@@ -34,7 +34,7 @@ async def put(call: Call) -> Answer:
             call.principal, call.now, name, values=values, template=template
         )
         if together is not None:
-            return await call.conclude(_made(together), report=True)
+            return await call.conclude(made(together), report=True)
 
     async def work(connection: Connection) -> Outcome:
         written = await identifiers.put(
@@ -46,7 +46,7 @@ async def put(call: Call) -> Answer:
             template=template,
             precondition=precondition,
         )
-        return _made(written)
+        return made(written)
 
     return await call.change(work, report=True)
 
@@ -68,7 +68,7 @@ async def patch(call: Call) -> Answer:
             remove=body.remove,
             precondition=precondition,
         )
-        return _made(written)
+        return made(written)
 
     return await call.change(work, report=True)
 
@@ -86,7 +86,7 @@ async def withdraw(call: Call) -> Answer:
             successor=call.query("successor"),
             precondition=precondition,
         )
-        return _made(written)
+        return made(written)
 
     return await call.change(work, report=True)
 
@@ -130,7 +130,8 @@ async def _registration(call: Call) -> tuple[Any, str | None]:
     return body.values, body.template
 
 
-def _made(written: Written) -> Outcome:
+def made(written: Written) -> Outcome:
+    """Describe what a registration has led to."""
     record = written.record
     return outcome(
         201 if written.created else 200,

@@ -66,12 +66,15 @@ def _origin(request: web.Request) -> Origin:
     return Origin(
         address=peer_of(request),
         action=f"{request.method[:16]} {pattern}",
-        # The raw path, because it is what the client sent; without the query. PostgreSQL takes neither U+0000 nor
-        # what is no UTF-8, and the HTTP parser lets through octets that are none.
-        object=_printable(request.raw_path.partition("?")[0][:OBJECT_CHARACTERS_MAX]),
+        object=object_of(request.raw_path),
         request_id=sent if _REQUEST_ID.fullmatch(sent) else secrets.token_hex(16),
     )
 
 
-def _printable(text: str) -> str:
+def object_of(raw_path: str) -> str:
+    """Return what the audit log says of a path: as the client sent it, without the query.
+
+    PostgreSQL takes neither U+0000 nor what is no UTF-8, and the HTTP parser lets through octets that are none.
+    """
+    text = raw_path.partition("?")[0][:OBJECT_CHARACTERS_MAX]
     return text.replace("\x00", "").encode("utf-8", "backslashreplace").decode()

@@ -14,8 +14,10 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from identifiers.handle_requests import HandleAnswer, HandleRequest
+from identifiers.plain_registration import PlainRegistration
+from registry.api.plain_registrations import PlainRegistrations
+from registry.calls import serve_calls
 from registry.handle_admin.execution import HandleAdministration
-from registry.handle_admin.server import serve_calls
 from resolver.tls import TlsSettings
 from tests.certificates import certificate_pem, new_key, write_pair
 from tests.integration.running_worker import PREFIX, Worker, examples, fill, running
@@ -47,6 +49,16 @@ STATUSES = {
     **dict.fromkeys((400, 401, 403, 404), 403),
     **dict.fromkeys((405, 406, 2, 6, 300, 500, 501, 502, 503, 504, 505, 506, 99, 410), 500),
 }
+
+
+class NoRegistrations(PlainRegistrations):
+    """Takes no registration."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def answer(self, asked: PlainRegistration) -> bytes | None:  # noqa: ARG002 - as the base
+        return None
 
 
 class SayingRegistry(HandleAdministration):
@@ -93,7 +105,7 @@ async def stand(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stand
     bound.bind(str(directory / "calls.sock"))
     async with AsyncExitStack() as stack:
         stack.callback(fill(directory / "replica", examples()).close)
-        await stack.enter_async_context(serve_calls(registry, bound))
+        await stack.enter_async_context(serve_calls(registry, NoRegistrations(), bound))
         tls = TlsSettings("127.0.0.1", 0, certificate, key_file, "off")
         settings = {"tls": tls, "registry_calls_socket": directory / "calls.sock"}
         worker = await stack.enter_async_context(running(directory, **settings))

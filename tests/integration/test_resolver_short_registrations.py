@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import socket
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,12 @@ import pytest
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 
+from identifiers.plain_registration import PlainRegistration
+from registry.api.plain_registrations import PlainRegistrations
+from registry.calls import serve_calls
+from registry.handle_admin.execution import HandleAdministration
 from resolver.metrics import Figures
+from resolver.registry_calls import RegistryCalls
 from resolver.short_registrations import ShortRegistrations
 from tests.integration.running_worker import PREFIX, Worker, examples, fill, running
 from tests.integration.test_resolver_proxy import registry
@@ -266,3 +273,119 @@ async def test_a_client_that_leaves_takes_nothing_with_it(tmp_path: Path, taken:
         stays.close()
         assert b'idnode_registry_requests_total{outcome="answered"} 2.0' in generate_latest(figures.ours)
     assert taken == [True, True]
+
+
+class SayingRegistrations(PlainRegistrations):
+    """Takes what is handed in and says one thing to all of it; `None` leaves it to the API."""
+
+    def __init__(self, says: bytes | None) -> None:
+        self.says = says
+        self.asked: list[tuple[str, str, str, bytes]] = []
+        self.arrived = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+
+    async def answer(self, asked: PlainRegistration) -> bytes | None:
+        self.asked.append((asked.target, asked.token, asked.address, asked.body))
+        self.arrived.set()
+        await self.go_on.wait()
+        return self.says
+
+
+class NobodysAdministration(HandleAdministration):
+    """Is asked nothing."""
+
+    def __init__(self) -> None:
+        pass
+
+
+SAID = b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}"
+
+
+@asynccontextmanager
+async def handing_in(directory: Path, registrations: SayingRegistrations) -> AsyncIterator[Worker]:
+    """Run a worker beside an API and a socket for what is handed in; it is connected to both."""
+    path = directory / "calls.sock"
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    bound.bind(str(path))
+    async with (
+        serve_calls(NobodysAdministration(), registrations, bound),
+        running(directory, registry_calls_socket=path) as worker,
+        registry(worker.settings.registry_socket, _tell),
+    ):
+
+        async def connected() -> bool:
+            client = await Client.of(worker)
+            await client.ask(put())
+            client.close()
+            return bool(registrations.asked)
+
+        await eventually(connected)
+        registrations.asked.clear()
+        registrations.arrived.clear()
+        yield worker
+
+
+async def test_plain_registrations_are_handed_in_and_their_answers_sent_as_they_come(tmp_path: Path) -> None:
+    registrations = SayingRegistrations(SAID)
+    async with handing_in(tmp_path, registrations) as worker:
+        client = await Client.of(worker)
+        for _ in range(2):
+            assert await client.ask(put()) == ("HTTP/1.1 201 Created", [("Content-Length", "2")], b"{}")
+        client.close()
+    assert registrations.asked == [(TARGET, "t", "127.0.0.1", b'{"values":[]}')] * 2
+
+
+async def test_what_the_registry_leaves_to_the_api_goes_there(tmp_path: Path) -> None:
+    registrations = SayingRegistrations(None)
+    async with handing_in(tmp_path, registrations) as worker:
+        client = await Client.of(worker)
+        line, headers, body = await client.ask(put())
+        client.close()
+    assert (line, dict(headers)["X-Twice"], json.loads(body)[1]) == ("HTTP/1.1 201 Created", "1", TARGET)
+    assert len(registrations.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        put(If_Match='"3"'),
+        put(If_None_Match="*"),
+        put(Idempotency_Key="key"),
+        put(TARGET + "?x=1"),
+        put(Authorization="Basic dDp0"),
+    ],
+)
+async def test_what_has_conditions_is_for_the_api_alone(tmp_path: Path, request_: bytes) -> None:
+    registrations = SayingRegistrations(SAID)
+    async with handing_in(tmp_path, registrations) as worker:
+        client = await Client.of(worker)
+        assert dict((await client.ask(request_))[1])["X-Twice"] == "1"
+        client.close()
+    assert registrations.asked == []
+
+
+async def test_what_was_handed_in_when_the_registry_went_away_may_have_been_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[RegistryCalls] = []
+    make = RegistryCalls.__init__
+
+    def notes(self: RegistryCalls, path: Path) -> None:
+        made.append(self)
+        make(self, path)
+
+    monkeypatch.setattr(RegistryCalls, "__init__", notes)
+    registrations = SayingRegistrations(SAID)
+    async with handing_in(tmp_path, registrations) as worker:
+        registrations.go_on.clear()
+        client = await Client.of(worker)
+        client.writer.write(put())
+        await registrations.arrived.wait()
+        # The connection breaks; the registry itself is still there for the next one.
+        made[-1].close()
+        line, _, body = await client.answer()
+        assert (line, json.loads(body)["code"]) == ("HTTP/1.1 503 Service Unavailable", "registry_interrupted")
+        registrations.go_on.set()
+        assert (await client.ask(put()))[0] == "HTTP/1.1 201 Created"
+        client.close()

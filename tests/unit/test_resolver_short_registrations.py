@@ -9,7 +9,7 @@ from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resolver.short_registrations import BODY_OCTETS_MAX, HEAD_OCTETS_MAX, _passed_on
+from resolver.short_registrations import BODY_OCTETS_MAX, HEAD_OCTETS_MAX, _for_the_api, _read
 
 HEAD = {
     "Host": "a",
@@ -26,8 +26,9 @@ def request(target: str = TARGET, body: bytes = b"{}", method: str = "PUT", **he
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-def passed_on(data: bytes) -> bytes | None:
-    return _passed_on(data, "192.0.2.7", secure=False)
+def passed_on(data: bytes, address: str = "192.0.2.7", *, secure: bool = False) -> bytes | None:
+    read = _read(data)
+    return None if read is None else _for_the_api(read, address, secure=secure)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_a_plain_registration_is_passed_on_whole_with_who_sent_it(data: bytes) -
     head, _, body = data.partition(b"\r\n\r\n")
     expected = head + b"\r\nX-Idnode-Peer: 192.0.2.7\r\nX-Idnode-Scheme: http\r\n\r\n" + body
     assert passed_on(data) == expected
-    assert _passed_on(data, "::1", secure=True) == expected.replace(b"192.0.2.7", b"::1").replace(
+    assert passed_on(data, "::1", secure=True) == expected.replace(b"192.0.2.7", b"::1").replace(
         b"e: http", b"e: https"
     )
 

@@ -31,7 +31,7 @@ from identifiers.handle_wire.codes import Op, ResponseCode
 from resolver.handle.auth.authentication import HandleAuthentication
 from resolver.handle.auth.proofs import Permits
 from resolver.handle.exchange import Answer, Answers, Handler, Refused, Request, User, error
-from resolver.handle.registry_calls import RegistryCalls
+from resolver.registry_calls import RegistryCalls
 
 PAGE: Final = 1_000
 """Names asked of the registry at a time."""

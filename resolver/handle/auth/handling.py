@@ -8,7 +8,7 @@ from resolver.handle.auth.answering_challenges import AnsweringChallenges, Perfo
 from resolver.handle.auth.authentication import HandleAuthentication
 from resolver.handle.auth.session_setup import SessionSetups
 from resolver.handle.exchange import Answer, Answers, Request, User
-from resolver.handle.registry_calls import RegistryCalls
+from resolver.registry_calls import RegistryCalls
 
 Resolve = Callable[[Request, User], Awaitable[Answer]]
 """Answers a resolution as a user who has proved to be one: `Resolution.answer_as`."""

@@ -1,4 +1,4 @@
-"""The socket on which this host's workers ask for what Handle administrators want.
+"""The socket on which this host's workers ask for what Handle administrators want, and hand in plain registrations.
 
 Frames of a four-octet length and MessagePack, both ways; many calls under way on one connection, answered in any order.
 The socket is the node's own (mode 0600) and no port leads to it, so the registry believes whom a worker names.
@@ -7,13 +7,15 @@ The socket is the node's own (mode 0600) and no port leads to it, so the registr
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final, cast
 
 import msgspec
 
 from identifiers.handle_requests import HandleAnswer, HandleRequest
+from identifiers.plain_registration import PlainAnswer, PlainRegistration
+from registry.api.plain_registrations import PlainRegistrations
 from registry.handle_admin.execution import HandleAdministration
 
 FRAME_OCTETS_MAX: Final = 4 * 2**20
@@ -22,15 +24,26 @@ UNDER_WAY_MAX: Final = 1_024
 DRAIN_S: Final = 10.0
 _LENGTH_OCTETS: Final = 4
 
+Request = HandleRequest | PlainRegistration
+CarryOut = Callable[[Request], Awaitable[HandleAnswer | PlainAnswer]]
+
 log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def serve_calls(administration: HandleAdministration, bound: socket.socket) -> AsyncIterator[None]:
+async def serve_calls(
+    administration: HandleAdministration, registrations: PlainRegistrations, bound: socket.socket
+) -> AsyncIterator[None]:
     """Serve on a bound Unix socket while the block runs; then end the calls under way."""
     open_connections: set[_Connection] = set()
+
+    async def carry_out(request: Request) -> HandleAnswer | PlainAnswer:
+        if isinstance(request, PlainRegistration):
+            return PlainAnswer(request.number, await registrations.answer(request))
+        return await administration.execute(request)
+
     server = await asyncio.get_running_loop().create_unix_server(
-        lambda: _Connection(administration, open_connections), sock=bound
+        lambda: _Connection(carry_out, open_connections), sock=bound
     )
     try:
         yield
@@ -50,16 +63,16 @@ async def _drain(connections: "set[_Connection]") -> None:
 class _Connection(asyncio.Protocol):
     """One worker's connection."""
 
-    def __init__(self, administration: HandleAdministration, among: "set[_Connection]") -> None:
+    def __init__(self, carry_out: CarryOut, among: "set[_Connection]") -> None:
         self.calls: set[asyncio.Task[None]] = set()
-        self._administration = administration
+        self._carry_out = carry_out
         self._among = among
         self._transport: asyncio.Transport | None = None
         self._paused = False
         self._read = bytearray()
         self._unsent: list[bytes] = []
         self._encode = msgspec.msgpack.Encoder().encode
-        self._decode = msgspec.msgpack.Decoder(HandleRequest).decode
+        self._decode = msgspec.msgpack.Decoder[Request](Request).decode
 
     def close(self) -> None:
         """Send what is written, and close."""
@@ -107,9 +120,8 @@ class _Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    async def _answer(self, request: HandleRequest) -> None:
-        answer: HandleAnswer = await self._administration.execute(request)
-        body = self._encode(answer)
+    async def _answer(self, request: Request) -> None:
+        body = self._encode(await self._carry_out(request))
         if not self._unsent:
             asyncio.get_running_loop().call_soon(self._send)
         self._unsent += (len(body).to_bytes(_LENGTH_OCTETS, "big"), body)

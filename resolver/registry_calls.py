@@ -1,4 +1,4 @@
-"""Asking the registry to carry out what a Handle administrator wants.
+"""Asking the registry to carry out what a Handle administrator wants, and to store plain registrations.
 
 Over a Unix socket of its own, which no public port leads to: frames of a four-octet length and MessagePack, many calls
 under way on one connection, answered in any order. A general HTTP client and server would cost each registration more
@@ -10,11 +10,12 @@ import itertools
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import msgspec
 
 from identifiers.handle_requests import Face, Group, HandleAnswer, HandleRequest, Operation
+from identifiers.plain_registration import PlainAnswer, PlainRegistration
 from identifiers.values import Reference
 
 OPEN_MAX: Final = 512
@@ -66,11 +67,28 @@ class RegistryCalls:
         try:
             async with asyncio.timeout(ANSWER_S):
                 groups = () if self._groups is None or user is None else await self._groups(user, operation)
-                return await connection.ask(HandleRequest(number, operation, face, user, address, groups))
+                answered = connection.send(HandleRequest(number, operation, face, user, address, groups))
+                return cast("HandleAnswer", await answered)
         except (ConnectionError, TimeoutError):
             return HandleAnswer(number, _ERROR, "The registry ended before it answered; read the record")
         finally:
             connection.waiting.pop(number, None)
+
+    def register(self, target: str, token: str, address: str, body: bytes) -> asyncio.Future[PlainAnswer] | None:
+        """Hand in a plain registration; None where there is no connection, or no room, to do so at once.
+
+        The future has the answer, or ConnectionError where the registry went away with the registration in its hands.
+        """
+        connection = self._connection
+        if connection is None or connection.lost:
+            self._begin_to_connect()
+            return None
+        if len(connection.waiting) >= OPEN_MAX:
+            return None
+        answered = connection.send(PlainRegistration(next(self._numbers), target, token, address, body))
+        silence = asyncio.get_running_loop().call_later(ANSWER_S, _give_up, answered)
+        answered.add_done_callback(lambda _: silence.cancel())
+        return answered
 
     def close(self) -> None:
         """Close the connection; who waits for an answer is told so."""
@@ -82,13 +100,13 @@ class RegistryCalls:
     async def _connected(self) -> "_Connection":
         if self._connection is not None and not self._connection.lost:
             return self._connection
-        if self._connecting is None:
+        return await asyncio.shield(self._begin_to_connect())
+
+    def _begin_to_connect(self) -> "asyncio.Task[_Connection]":
+        if self._connecting is None or self._connecting.done():
             self._connecting = asyncio.create_task(self._connect(), name="registry-calls")
-        try:
-            return await asyncio.shield(self._connecting)
-        finally:
-            if self._connecting is not None and self._connecting.done():
-                self._connecting = None
+            self._connecting.add_done_callback(_note)
+        return self._connecting
 
     async def _connect(self) -> "_Connection":
         async with asyncio.timeout(CONNECT_S):
@@ -97,29 +115,40 @@ class RegistryCalls:
         return connection
 
 
+def _note(connecting: "asyncio.Task[_Connection]") -> None:
+    """Look at what came of it: nobody may be waiting for it."""
+    if not connecting.cancelled():
+        connecting.exception()
+
+
+def _give_up(answered: asyncio.Future[PlainAnswer]) -> None:
+    if not answered.done():
+        answered.set_exception(ConnectionAbortedError("the registry did not answer in time"))
+
+
 class _Connection(asyncio.Protocol):
     """One connection, and who waits on it for which answer."""
 
     def __init__(self) -> None:
-        self.waiting: dict[int, asyncio.Future[HandleAnswer]] = {}
+        self.waiting: dict[int, asyncio.Future[Any]] = {}
         self.lost = False
         self._transport: asyncio.Transport | None = None
         self._read = bytearray()
         self._unsent: list[bytes] = []
         self._encode = msgspec.msgpack.Encoder().encode
-        self._decode = msgspec.msgpack.Decoder(HandleAnswer).decode
+        self._decode = msgspec.msgpack.Decoder[HandleAnswer | PlainAnswer](HandleAnswer | PlainAnswer).decode
 
-    async def ask(self, request: HandleRequest) -> HandleAnswer:
-        """Send a request and return its answer. Raises ConnectionError."""
+    def send(self, request: HandleRequest | PlainRegistration) -> asyncio.Future[Any]:
+        """Send a request; the future has its answer. Raises ConnectionError, or the future does."""
         if self.lost:
             raise ConnectionResetError("the registry has closed the connection")
-        answered: asyncio.Future[HandleAnswer] = asyncio.get_running_loop().create_future()
+        answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.waiting[request.number] = answered
         body = self._encode(request)
         if not self._unsent:
             asyncio.get_running_loop().call_soon(self._send)
         self._unsent += (len(body).to_bytes(_LENGTH_OCTETS, "big"), body)
-        return await answered
+        return answered
 
     def close(self) -> None:
         """Close at once."""

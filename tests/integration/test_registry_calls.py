@@ -10,9 +10,10 @@ import pytest
 
 from identifiers.handle_requests import Create, HandleRequest, ListHandles
 from identifiers.values import Value
+from registry.api.plain_registrations import PlainRegistrations
+from registry.calls import FRAME_OCTETS_MAX, serve_calls
 from registry.handle_admin.execution import HandleAdministration
-from registry.handle_admin.server import FRAME_OCTETS_MAX, serve_calls
-from resolver.handle.registry_calls import RegistryCalls
+from resolver.registry_calls import RegistryCalls
 from tests.handle_stack import PREFIX, SERVICE
 from tests.registry_api import Api, running_api
 
@@ -43,7 +44,7 @@ async def said(path: Path, octets: bytes) -> bytes:
 
 async def test_what_is_no_call_ends_the_connection_unanswered(api: Api, tmp_path: Path) -> None:
     path = tmp_path / "calls.sock"
-    async with serve_calls(HandleAdministration(api.context, (SERVICE,)), bound(path)):
+    async with serve_calls(HandleAdministration(api.context, (SERVICE,)), PlainRegistrations(api.context), bound(path)):
         for octets in [
             b"POST /internal/v1/handle HTTP/1.1\r\n\r\n",
             (FRAME_OCTETS_MAX + 1).to_bytes(4, "big") + b"x",
@@ -67,13 +68,13 @@ async def test_a_registry_that_is_away_is_said_and_found_again(api: Api, tmp_pat
     away = await calls.execute(made, user=SERVICE, face="handle_tcp")
     assert away.code == 7
     administration = HandleAdministration(api.context, (SERVICE,))
-    async with serve_calls(administration, bound(path)):
+    async with serve_calls(administration, PlainRegistrations(api.context), bound(path)):
         assert (await calls.execute(made, user=SERVICE, face="handle_tcp")).code == 1
     path.unlink()
     interrupted_or_away = await calls.execute(made, user=SERVICE, face="handle_tcp")
     assert interrupted_or_away.code in (2, 7)
     assert (await calls.execute(made, user=SERVICE, face="handle_tcp")).code == 7
-    async with serve_calls(administration, bound(path)):
+    async with serve_calls(administration, PlainRegistrations(api.context), bound(path)):
         assert (await calls.execute(made, user=SERVICE, face="handle_tcp")).code == 101
     calls.close()
 
