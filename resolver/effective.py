@@ -5,6 +5,7 @@ Changes met when the replica is rebuilt from a snapshot are not among them: a sn
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from math import log2
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ BUCKETS_PER_OCTAVE: Final = 8
 _US_MAX: Final = 1 << 62
 _DAY_S: Final = 86_400
 _BEIJING_S: Final = 8 * 3_600
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class EffectiveTimes:
@@ -31,15 +33,25 @@ class EffectiveTimes:
 
     def seen(self, changes: Sequence[Change], now_s: float) -> None:
         """Take changes that became visible at `now_s` (seconds since 1970), at least 1 µs after they came."""
+        times, at = 0, _NEVER
         for change in changes:
-            if change.kind != KIND_IDENTIFIER or change.op != "create":
+            if change.op != "create" or change.kind != KIND_IDENTIFIER:
                 continue
-            at_s = change.at.timestamp()
-            us = min(max(1, int((now_s - at_s) * 1_000_000)), _US_MAX)
-            day_at = int(at_s + _BEIJING_S) // _DAY_S * _DAY_S - _BEIJING_S
-            self._by_day.setdefault(day_at, Counter())[int(log2(us) * BUCKETS_PER_OCTAVE)] += 1
-            total, longest = self._sums.get(day_at, (0, 0))
-            self._sums[day_at] = total + us, max(longest, us)
+            if change.at != at:  # what one statement has written came at one moment
+                self._add(times, at, now_s)
+                times, at = 0, change.at
+            times += 1
+        self._add(times, at, now_s)
+
+    def _add(self, times: int, at: datetime, now_s: float) -> None:
+        if not times:
+            return
+        at_s = at.timestamp()
+        us = min(max(1, int((now_s - at_s) * 1_000_000)), _US_MAX)
+        day_at = int(at_s + _BEIJING_S) // _DAY_S * _DAY_S - _BEIJING_S
+        self._by_day.setdefault(day_at, Counter())[int(log2(us) * BUCKETS_PER_OCTAVE)] += times
+        total, longest = self._sums.get(day_at, (0, 0))
+        self._sums[day_at] = total + times * us, max(longest, us)
 
     def drain(self) -> list[dict[str, Any]]:
         """Give everything since the last time, in the spool's form."""
