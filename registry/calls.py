@@ -38,9 +38,13 @@ async def serve_calls(
     open_connections: set[_Connection] = set()
 
     async def carry_out(request: Request) -> HandleAnswer | PlainAnswer:
-        if isinstance(request, PlainRegistration):
+        if not isinstance(request, PlainRegistration):
+            return await administration.execute(request)
+        try:
             return PlainAnswer(request.number, await registrations.answer(request))
-        return await administration.execute(request)
+        except Exception:
+            log.exception("a plain registration is left to the API by a defect")
+            return PlainAnswer(request.number, None)
 
     server = await asyncio.get_running_loop().create_unix_server(
         lambda: _Connection(carry_out, open_connections), sock=bound

@@ -77,7 +77,7 @@ class RegistryCalls:
     def register(self, target: str, token: str, address: str, body: bytes) -> asyncio.Future[PlainAnswer] | None:
         """Hand in a plain registration; None where there is no connection, or no room, to do so at once.
 
-        The future has the answer, or ConnectionError where the registry went away with the registration in its hands.
+        The future has the answer, or an OSError where the registry went away with the registration in its hands.
         """
         connection = self._connection
         if connection is None or connection.lost:

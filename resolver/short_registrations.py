@@ -65,7 +65,7 @@ class HandIn(Protocol):
     """The way on which plain registrations are handed in."""
 
     def register(self, target: str, token: str, address: str, body: bytes) -> asyncio.Future[PlainAnswer] | None:
-        """Hand one in; None where that cannot be done at once. The future has the answer, or a ConnectionError."""
+        """Hand one in; None where that cannot be done at once. The future has the answer, or an OSError."""
 
 
 class ShortRegistrations:
@@ -88,7 +88,7 @@ class ShortRegistrations:
         def done(under_way: asyncio.Future[PlainAnswer]) -> None:
             try:
                 octets = under_way.result().octets
-            except (ConnectionError, asyncio.CancelledError):
+            except (OSError, asyncio.CancelledError):
                 answered(_octets(*self._registry.interrupted()))
                 return
             if octets is not None:

@@ -275,8 +275,11 @@ async def test_a_client_that_leaves_takes_nothing_with_it(tmp_path: Path, taken:
     assert taken == [True, True]
 
 
+DEFECT = b"defect"
+
+
 class SayingRegistrations(PlainRegistrations):
-    """Takes what is handed in and says one thing to all of it; `None` leaves it to the API."""
+    """Takes what is handed in and says one thing to all of it; `None` leaves it to the API, as a DEFECT does."""
 
     def __init__(self, says: bytes | None) -> None:
         self.says = says
@@ -289,6 +292,8 @@ class SayingRegistrations(PlainRegistrations):
         self.asked.append((asked.target, asked.token, asked.address, asked.body))
         self.arrived.set()
         await self.go_on.wait()
+        if self.says == DEFECT:
+            raise ZeroDivisionError
         return self.says
 
 
@@ -336,8 +341,9 @@ async def test_plain_registrations_are_handed_in_and_their_answers_sent_as_they_
     assert registrations.asked == [(TARGET, "t", "127.0.0.1", b'{"values":[]}')] * 2
 
 
-async def test_what_the_registry_leaves_to_the_api_goes_there(tmp_path: Path) -> None:
-    registrations = SayingRegistrations(None)
+@pytest.mark.parametrize("says", [None, DEFECT])
+async def test_what_the_registry_leaves_to_the_api_goes_there(tmp_path: Path, says: bytes | None) -> None:
+    registrations = SayingRegistrations(says)
     async with handing_in(tmp_path, registrations) as worker:
         client = await Client.of(worker)
         line, headers, body = await client.ask(put())
