@@ -99,7 +99,7 @@ async def series_of(server: Server, **changes: Any) -> Series:
 async def test_every_request_of_a_steady_run_is_answered() -> None:
     server = Server(always_found)
     series = await series_of(server)
-    assert 245 <= series.arrived <= 252
+    assert series.arrived >= 245
     assert (series.answered, series.wrong) == (series.arrived, 0)
     assert server.requests == series.arrived
     assert 450 < series.rate < 550
