@@ -74,7 +74,7 @@ class Follower:
         self._writer: ReplicaWriter | None = None
         self._rebuild_reason = ""
         self._backoff_s = self._pace.backoff_first_s
-        self._check_at = self._verify_at = self._tend_at = 0.0
+        self._check_at = self._verify_at = self._tend_at = self._busy_until = 0.0
         self._said: dict[str, float] = {}
         self.state = State.STARTING
 
@@ -173,7 +173,7 @@ class Follower:
                 batch = await self._apply_reading_on(writer, batch)
             if batch:
                 await self._take(writer, batch)
-            if not await self._tend_hot_table(writer, busy=bool(batch)) and not batch:
+            if not await self._tend_hot_table(writer) and not batch:
                 await self._await_wake()
 
     async def _apply_reading_on(self, writer: ReplicaWriter, batch: list[Change]) -> list[Change]:
@@ -181,7 +181,7 @@ class Follower:
         following = asyncio.create_task(self._read(writer, batch[-1].cursor))
         try:
             await self._take(writer, batch)
-            await self._tend_hot_table(writer, busy=True)
+            await self._tend_hot_table(writer)
             await self._check_disk(writer)
             return await following
         finally:
@@ -190,18 +190,20 @@ class Follower:
 
     async def _take(self, writer: ReplicaWriter, batch: list[Change]) -> None:
         await self._apply(writer, batch, None)
+        self._busy_until = asyncio.get_running_loop().time() + self._pace.busy_s
         self._lag.applied(batch)
         self._announce(writer.cursor)
         if self._effective is not None:
             self._effective.seen(batch, self._clock())
 
-    async def _tend_hot_table(self, writer: ReplicaWriter, *, busy: bool) -> bool:
+    async def _tend_hot_table(self, writer: ReplicaWriter) -> bool:
         """Do a little of what the hot table needs; return whether there is more to do at once.
 
-        While changes keep coming, only now and then: registrations wait for each of them, nobody for the table.
+        While changes keep coming, only now and then: registrations wait for each of them, nobody for the table. (With a
+        slice in every pause between two changes, registrations fell to a third while a larger table was being filled.)
         """
         table, now = writer.hot_table, asyncio.get_running_loop().time()
-        if table is None or not table.due() or (busy and now < self._tend_at):
+        if table is None or not table.due() or (now < self._busy_until and now < self._tend_at):
             return False
         self._tend_at = now + self._pace.tend_busy_s
         goes_on = await self._on_thread(table.tend)

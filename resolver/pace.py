@@ -9,7 +9,8 @@ class Pace:
 
     `poll_s` is the wait at the journal's end when nobody wakes the follower; `check_s` and `verify_s` are how often the
     files and the journal's identity are looked at; who is `behind_s` behind has the latter looked at after each batch.
-    `tend_busy_s` is how often the hot table gets a slice of some 10 ms while changes keep coming.
+    `tend_busy_s` is how often the hot table gets a slice of some 10 ms while changes keep coming: one within `busy_s`
+    of the last.
     """
 
     batch_changes: int = 5_000
@@ -19,6 +20,7 @@ class Pace:
     verify_s: float = 5.0
     behind_s: float = 60.0
     tend_busy_s: float = 0.1
+    busy_s: float = 0.02
     source_timeout_s: float = 30.0
     backoff_first_s: float = 0.1
     backoff_max_s: float = 2.0

@@ -5,6 +5,7 @@ import contextlib
 import resource
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from resolver.environment import MapLimits
 from resolver.follower import Follower
 from resolver.follower_states import State
 from resolver.hot_table_reader import HotTableReader
+from resolver.hot_table_writer import HotTableWriter
 from resolver.lookup import Absent, Found, Gone, Lookup
 from resolver.pace import Pace
 from resolver.replica_reader import ReplicaReader
@@ -353,6 +355,26 @@ async def test_a_hot_table_outlives_its_follower_unless_it_is_not_wanted_any_mor
         assert hot(reader, "SN1") is None
         assert not list((tmp_path / "current").resolve().glob("hot*"))
         assert running.metric("idnode_hot_table_state", state="off") == 1
+
+
+async def test_a_filling_waits_in_the_pauses_between_changes_that_keep_coming(
+    journal: MemoryJournal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slices = 0
+
+    def fill(_: HotTableWriter) -> bool:
+        nonlocal slices
+        slices += 1
+        return True
+
+    monkeypatch.setattr(HotTableWriter, "tend", fill)
+    monkeypatch.setattr(HotTableWriter, "due", lambda _: True)
+    async with following(journal, tmp_path, replace(QUICK, busy_s=1_000, tend_busy_s=1_000)) as running:
+        await eventually(lambda: slices > 3)
+        await running.reached(journal.add("SN9", url("https://example.com/9")))
+        before, read_before = slices, journal.readings
+        await eventually(lambda: journal.readings > read_before + 5)
+        assert slices <= before + 1
 
 
 async def test_a_hot_table_is_filled_while_changes_keep_coming(
