@@ -139,7 +139,8 @@ async def _first_refusal(node: NodeProcess) -> dict[str, object]:
     body = {"values": [{"index": 1, "type": "URL", "data": "https://example.com/"}]}
     async with aiohttp.ClientSession(node.url, headers=node.authorization) as session:
         for attempt in range(1_000):
-            if is_running(pid := node.pids["postgres"]):
+            pid = node.pids.get("postgres")  # none while it is being started again
+            if pid is not None and is_running(pid):
                 os.kill(pid, signal.SIGKILL)
             async with session.put(f"/api/v1/identifiers/{PREFIX}/DOWN{attempt}", json=body) as answer:
                 if answer.status >= 500:
