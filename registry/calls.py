@@ -13,16 +13,15 @@ from typing import Final, cast
 
 import msgspec
 
+from identifiers.frames import FrameReader, FrameTooLong, frame
 from identifiers.handle_requests import HandleAnswer, HandleRequest
 from identifiers.plain_registration import PlainAnswer, PlainRegistration
 from registry.api.plain_registrations import PlainRegistrations
 from registry.handle_admin.execution import HandleAdministration
 
-FRAME_OCTETS_MAX: Final = 4 * 2**20
 UNDER_WAY_MAX: Final = 1_024
 """Calls of one worker; beyond that its socket is not read."""
 DRAIN_S: Final = 10.0
-_LENGTH_OCTETS: Final = 4
 
 Request = HandleRequest | PlainRegistration
 CarryOut = Callable[[Request], Awaitable[HandleAnswer | PlainAnswer]]
@@ -73,7 +72,7 @@ class _Connection(asyncio.Protocol):
         self._among = among
         self._transport: asyncio.Transport | None = None
         self._paused = False
-        self._read = bytearray()
+        self._frames = FrameReader()
         self._unsent: list[bytes] = []
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder[Request](Request).decode
@@ -96,25 +95,14 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Begin the calls that are whole."""
-        self._read += data
-        read, at = self._read, 0
-        while len(read) - at >= _LENGTH_OCTETS:
-            end = at + _LENGTH_OCTETS + int.from_bytes(read[at : at + _LENGTH_OCTETS], "big")
-            if end - at > FRAME_OCTETS_MAX:
-                self._refuse("too long")
-                return
-            if len(read) < end:
-                break
-            try:
-                request = self._decode(memoryview(read)[at + _LENGTH_OCTETS : end])
-            except msgspec.MsgspecError as error:
-                self._refuse(str(error))
-                return
-            call = asyncio.create_task(self._answer(request))
-            self.calls.add(call)
-            call.add_done_callback(self._ended)
-            at = end
-        self._read = read[at:]
+        try:
+            for body in self._frames.feed(data):
+                call = asyncio.create_task(self._answer(self._decode(body)))
+                self.calls.add(call)
+                call.add_done_callback(self._ended)
+        except (FrameTooLong, msgspec.MsgspecError) as error:
+            self._refuse(str(error) or "too long")
+            return
         if len(self.calls) >= UNDER_WAY_MAX and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
@@ -128,7 +116,7 @@ class _Connection(asyncio.Protocol):
         body = self._encode(await self._carry_out(request))
         if not self._unsent:
             asyncio.get_running_loop().call_soon(self._send)
-        self._unsent += (len(body).to_bytes(_LENGTH_OCTETS, "big"), body)
+        self._unsent += frame(body)
 
     def _ended(self, call: asyncio.Task[None]) -> None:
         self.calls.discard(call)

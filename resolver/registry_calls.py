@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
+from identifiers.frames import FrameReader, FrameTooLong, frame
 from identifiers.handle_requests import Face, Group, HandleAnswer, HandleRequest, Operation
 from identifiers.plain_registration import PlainAnswer, PlainRegistration
 from identifiers.values import Reference
@@ -22,12 +23,10 @@ OPEN_MAX: Final = 512
 """Calls under way from one worker."""
 CONNECT_S: Final = 2.0
 ANSWER_S: Final = 60.0
-FRAME_OCTETS_MAX: Final = 4 * 2**20
 _SUCCESS: Final = 1
 _ERROR: Final = 2
 _BUSY: Final = 3
 _READ_ONLY: Final = 7
-_LENGTH_OCTETS: Final = 4
 
 GroupsFor = Callable[[Reference, Operation], Awaitable[tuple[Group, ...]]]
 """Returns the groups elsewhere that decide whether a user may do something."""
@@ -133,7 +132,7 @@ class _Connection(asyncio.Protocol):
         self.waiting: dict[int, asyncio.Future[Any]] = {}
         self.lost = False
         self._transport: asyncio.Transport | None = None
-        self._read = bytearray()
+        self._frames = FrameReader()
         self._unsent: list[bytes] = []
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder[HandleAnswer | PlainAnswer](HandleAnswer | PlainAnswer).decode
@@ -147,7 +146,7 @@ class _Connection(asyncio.Protocol):
         body = self._encode(request)
         if not self._unsent:
             asyncio.get_running_loop().call_soon(self._send)
-        self._unsent += (len(body).to_bytes(_LENGTH_OCTETS, "big"), body)
+        self._unsent += frame(body)
         return answered
 
     def close(self) -> None:
@@ -162,22 +161,15 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
-        self._read += data
-        read, at = self._read, 0
-        while len(read) - at >= _LENGTH_OCTETS:
-            end = at + _LENGTH_OCTETS + int.from_bytes(read[at : at + _LENGTH_OCTETS], "big")
-            if end - at > FRAME_OCTETS_MAX:
-                log.error("the registry's answer is too long")
-                self.close()
-                return
-            if len(read) < end:
-                break
-            answer = self._decode(memoryview(read)[at + _LENGTH_OCTETS : end])
-            waits = self.waiting.pop(answer.number, None)
-            if waits is not None and not waits.done():
-                waits.set_result(answer)
-            at = end
-        self._read = read[at:]
+        try:
+            for body in self._frames.feed(data):
+                answer = self._decode(body)
+                waits = self.waiting.pop(answer.number, None)
+                if waits is not None and not waits.done():
+                    waits.set_result(answer)
+        except FrameTooLong:
+            log.error("the registry's answer is too long")  # noqa: TRY400 - a traceback says no more
+            self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever waits."""

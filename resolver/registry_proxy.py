@@ -42,7 +42,7 @@ _UNKNOWN_TOKEN: Final = {"Authorization": "Bearer is-the-database-there"}
 _OWN: Final = "x-idnode-"
 _OWN_OCTETS: Final = _OWN.encode()
 _SHORT: Final = "/api/v1/identifiers/"
-_SHORT_OCTETS_MAX: Final = 65_536
+SHORT_OCTETS_MAX: Final = 65_536
 _HOP_BY_HOP: Final = frozenset(
     (
         "connection",
@@ -57,7 +57,7 @@ _HOP_BY_HOP: Final = frozenset(
         "upgrade",
     )
 )
-_HOP_BY_HOP_OCTETS: Final = frozenset(name.encode() for name in _HOP_BY_HOP)
+HOP_BY_HOP_OCTETS: Final = frozenset(name.encode() for name in _HOP_BY_HOP)
 _SET_ANEW: Final = _HOP_BY_HOP | {"content-length"}
 SNMS_ROOTS: Final = ("/snms/", "/identity/", "/identityv2/")
 """Where the registry's SNMS-compatible API lives; its clients know their own form of a refusal."""
@@ -199,7 +199,7 @@ class RegistryProxy:
 
     def _short_head(self, request: BaseRequest) -> bytes:
         client = self._proxies.client(request)
-        dropped = _HOP_BY_HOP_OCTETS | {
+        dropped = HOP_BY_HOP_OCTETS | {
             name.strip() for name in request.headers.get("Connection", "").lower().encode("latin-1").split(b",")
         }
         lines = [b"%b %b HTTP/1.1" % (request.method.encode(), _as_sent(request.raw_path).encode("ascii"))]
@@ -306,7 +306,7 @@ def _is_short(request: BaseRequest) -> bool:
     """Say whether a request is a single registration whose body and answer are small."""
     if request.method != "PUT" or not request.raw_path.startswith(_SHORT):
         return False
-    return request.content_length is not None and request.content_length <= _SHORT_OCTETS_MAX
+    return request.content_length is not None and request.content_length <= SHORT_OCTETS_MAX
 
 
 def _has_left(request: BaseRequest) -> bool:

@@ -11,19 +11,20 @@ import asyncio
 import re
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 import httptools
 
 from identifiers.plain_registration import PlainAnswer
 from resolver.header_memo import INERT
+from resolver.registry_calls import RegistryCalls
 from resolver.registry_exchange import Exchanged, RegistryAway, RegistryInterrupted
+from resolver.registry_proxy import HOP_BY_HOP_OCTETS, SHORT_OCTETS_MAX, RegistryProxy
 
 Answered = Callable[[bytes | None], None]
 """Takes the octets of an answer; None where the handlers have to answer, because nothing was passed on."""
 
 HEAD_OCTETS_MAX: Final = 4_096
-BODY_OCTETS_MAX: Final = 65_536
 _LINE: Final = re.compile(rb"PUT (/api/v1/identifiers/[!\"$-~]+) HTTP/1\.1\r\n").match
 """Visible ASCII but the number sign, where some end a target."""
 _ODD_LINE: Final = re.compile(rb"\r\n[ \t]|[^\r]\n|\r[^\n]").search
@@ -41,37 +42,13 @@ _KNOWN: Final = (
         b"host",
     }
 )
-_SET_ANEW: Final = frozenset((b"connection", b"content-length", b"keep-alive", b"server", b"transfer-encoding"))
-
-
-class Registry(Protocol):
-    """The way to the registry's API."""
-
-    @property
-    def has_room(self) -> bool:
-        """Whether anything may be sent now."""
-
-    def begin(self, request: bytes) -> asyncio.Future[Exchanged]:
-        """Send a request; the future has the answer, or an error of the exchange."""
-
-    def note(self, under_way: asyncio.Future[Any]) -> None:
-        """Count what is under way to the registry past its API."""
-
-    def interrupted(self) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-        """Return status, headers and body of the answer to a request that the registry ended without answering."""
-
-
-class HandIn(Protocol):
-    """The way on which plain registrations are handed in."""
-
-    def register(self, target: str, token: str, address: str, body: bytes) -> asyncio.Future[PlainAnswer] | None:
-        """Hand one in; None where that cannot be done at once. The future has the answer, or an OSError."""
+_SET_ANEW: Final = HOP_BY_HOP_OCTETS | {b"content-length", b"server"}
 
 
 class ShortRegistrations:
     """Takes single registrations from clients that are not behind a trusted proxy."""
 
-    def __init__(self, registry: Registry, hand_in: HandIn | None = None) -> None:
+    def __init__(self, registry: RegistryProxy, hand_in: RegistryCalls | None = None) -> None:
         self._registry = registry
         self._hand_in = hand_in
 
@@ -173,7 +150,7 @@ def _headers(head: bytes) -> dict[bytes, bytes] | None:
 
 def _body_octets(headers: dict[bytes, bytes]) -> int | None:
     length = headers.get(b"content-length", b"")
-    if not length.isdigit() or len(length) > len(str(BODY_OCTETS_MAX)) or int(length) > BODY_OCTETS_MAX:
+    if not length.isdigit() or len(length) > len(str(SHORT_OCTETS_MAX)) or int(length) > SHORT_OCTETS_MAX:
         return None
     return int(length)
 

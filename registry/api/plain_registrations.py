@@ -5,6 +5,7 @@ decides anew and refuses in its own words; so this one need not know its rules.
 """
 
 import secrets
+from datetime import datetime
 from email.utils import format_datetime
 from http import HTTPStatus
 from typing import Final
@@ -38,7 +39,7 @@ class PlainRegistrations:
         now = context.clock()
         principal = context.tokens.recall(asked.token, now)
         name, plain = rest_of(asked.target, PATH), decode_plain_body(asked.body)
-        if principal is None or name is None or plain is None or not self._lets_in(principal):
+        if principal is None or name is None or plain is None or not self._lets_in(principal, now):
             return None
         origin = Origin(asked.address, ACTION, object_of(asked.target), secrets.token_hex(16), principal.account)
         values, template = plain
@@ -49,11 +50,10 @@ class PlainRegistrations:
             answer = await concluded(context, made(written), report=True)
         ended = context.clock()
         context.samples.take(origin, ended.timestamp())
-        return self._octets(answer, origin.request_id)
+        return self._octets(answer, origin.request_id, ended)
 
-    def _lets_in(self, principal: Principal) -> bool:
+    def _lets_in(self, principal: Principal, now: datetime) -> bool:
         """Whether the API would let the sender in without counting: nobody is counted twice."""
-        now = self._context.clock()
         try:
             authorise(principal, Action.WRITE_IDENTIFIER)
         except RegistryError:
@@ -61,8 +61,7 @@ class PlainRegistrations:
         enterprise = principal.enterprise
         return enterprise is None or (MEMO.fresh(now) and not self._context.rates.counts(MEMO.recall(enterprise)))
 
-    def _octets(self, answer: Answer, request_id: str) -> bytes:
-        now = self._context.clock()
+    def _octets(self, answer: Answer, request_id: str, now: datetime) -> bytes:
         if (second := int(now.timestamp())) != self._second:
             self._second, self._date = second, format_datetime(now, usegmt=True)
         headers = (

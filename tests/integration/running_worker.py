@@ -118,6 +118,15 @@ class Worker:
         async with self.session.request(method, self.url(raw_path), allow_redirects=False, **more) as answer:
             return answer.status, answer.headers, await answer.read()
 
+    async def refuses(self) -> bool:
+        """Say whether no new connection is taken."""
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        except ConnectionRefusedError:
+            return True
+        writer.close()
+        return False
+
     async def ask_raw(self, octets: bytes) -> bytes:
         """Send octets as they are and return everything until the worker closes."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)

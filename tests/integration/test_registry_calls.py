@@ -8,10 +8,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from identifiers.frames import FRAME_OCTETS_MAX
 from identifiers.handle_requests import Create, HandleRequest, ListHandles
 from identifiers.values import Value
 from registry.api.plain_registrations import PlainRegistrations
-from registry.calls import FRAME_OCTETS_MAX, serve_calls
+from registry.calls import serve_calls
 from registry.handle_admin.execution import HandleAdministration
 from resolver.registry_calls import RegistryCalls
 from tests.handle_stack import PREFIX, SERVICE

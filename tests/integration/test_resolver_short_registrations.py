@@ -230,16 +230,7 @@ async def test_a_registration_under_way_ends_before_the_worker_does(tmp_path: Pa
         client.writer.write(put())
         await arrived.wait()
         worker.stop.set()
-
-        async def refused() -> bool:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", worker.port)
-            except ConnectionRefusedError:
-                return True
-            writer.close()
-            return False
-
-        await eventually(refused)
+        await eventually(worker.refuses)
         go_on.set()
         assert (await client.answer())[0] == "HTTP/1.1 201 Created"
         assert await asyncio.wait_for(client.reader.read(), 10.0) == b""

@@ -242,16 +242,7 @@ async def test_draining_finishes_what_is_under_way_and_takes_nothing_new(tmp_pat
         under_way = asyncio.create_task(worker.ask("/api/v1/slow"))
         await arrived.wait()
         worker.stop.set()
-
-        async def refused() -> bool:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", worker.port)
-            except ConnectionRefusedError:
-                return True
-            writer.close()
-            return False
-
-        await eventually(refused)
+        await eventually(worker.refuses)
         assert not under_way.done()
         go_on.set()
         assert (await under_way)[2] == b"done"

@@ -9,7 +9,8 @@ from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resolver.short_registrations import BODY_OCTETS_MAX, HEAD_OCTETS_MAX, _for_the_api, _read
+from resolver.registry_proxy import SHORT_OCTETS_MAX
+from resolver.short_registrations import HEAD_OCTETS_MAX, _for_the_api, _read
 
 HEAD = {
     "Host": "a",
@@ -44,7 +45,7 @@ def passed_on(data: bytes, address: str = "192.0.2.7", *, secure: bool = False) 
             Connection="keep-alive",
         ),
         request("/api/v1/identifiers/a//b;c+d/../e?x=%zz", Accept="*/*", Accept_Encoding="gzip"),
-        request(body=b"x" * BODY_OCTETS_MAX, Content_Length=str(BODY_OCTETS_MAX)),
+        request(body=b"x" * SHORT_OCTETS_MAX, Content_Length=str(SHORT_OCTETS_MAX)),
         request(body=b"", Content_Length="0"),
     ],
 )
@@ -69,7 +70,7 @@ def test_a_plain_registration_is_passed_on_whole_with_who_sent_it(data: bytes) -
         request(body=b"{}G"),
         request(Content_Length=None),
         request(Content_Length="+2"),
-        request(body=b"x" * (BODY_OCTETS_MAX + 1), Content_Length=str(BODY_OCTETS_MAX + 1)),
+        request(body=b"x" * (SHORT_OCTETS_MAX + 1), Content_Length=str(SHORT_OCTETS_MAX + 1)),
         request(Content_Length=None, Transfer_Encoding="chunked", body=b"0\r\n\r\n"),
         request(Transfer_Encoding="chunked"),
         request(Content_Type="application/x-hdl-message"),
