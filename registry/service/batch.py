@@ -42,7 +42,8 @@ async def carry_out(
     """
     cut_short: RegistryError | None = None
     async with asyncio.TaskGroup() as group:
-        pipeline = Pipeline(group, writer, emit, in_flight_max(template))
+        pipeline = Pipeline(group, writer, emit)
+        pipeline.at_once_max = in_flight_max(template)
         try:
             async for chunk in _chunks(pieces, clock, template):
                 await pipeline.add(chunk)
@@ -61,13 +62,14 @@ def in_flight_max(*templates: Template | RegistryError | None) -> int:
 
 
 class Pipeline:
-    """The chunks in the database, oldest first. `failure` is why the first of those that failed did."""
+    """The chunks in the database, oldest first; `at_once_max` of them when another one is added.
 
-    def __init__(
-        self, group: asyncio.TaskGroup, writer: ChunkWriter, emit: Emit, at_once_max: int = IN_FLIGHT_MAX
-    ) -> None:
+    `failure` is why the first of those that failed did.
+    """
+
+    def __init__(self, group: asyncio.TaskGroup, writer: ChunkWriter, emit: Emit) -> None:
+        self.at_once_max = IN_FLIGHT_MAX
         self.failure: RegistryError | None = None
-        self._at_once_max = at_once_max
         self._group = group
         self._writer = writer
         self._emit = emit
@@ -89,7 +91,7 @@ class Pipeline:
             await self._settle()
 
     def _must_wait(self, keys: frozenset[str]) -> bool:
-        return len(self._tasks) >= self._at_once_max or not keys.isdisjoint(self._newest)
+        return len(self._tasks) >= self.at_once_max or not keys.isdisjoint(self._newest)
 
     async def _settle(self) -> None:
         outcome = await self._tasks.popleft()

@@ -1,18 +1,20 @@
 """Lists of identifiers in one call: created, updated or withdrawn together, each entry with a result of its own.
 
-Entries go through the same chunks as a batch, `CHUNK_ENTRIES` at a time: while one chunk is stored the next is checked.
+Entries go through the same chunks as a batch: while one chunk is stored and another one is read by the follower, the
+next is checked. The first chunks are small, so that those behind have something to do early, and so are the last ones,
+which the caller waits for.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
-from identifiers.changes import START
+from identifiers.changes import START, Cursor
 from identifiers.handle import check_new_handle
 from identifiers.identifier import HandleParts, Invalid
 from identifiers.values import PlainText, Value, ValuesError, check_values
@@ -28,7 +30,6 @@ from registry.errors import (
     InvalidRequest,
     NotFound,
     RegistryError,
-    TooLarge,
     one_field,
 )
 from registry.service import templates
@@ -40,11 +41,12 @@ from registry.service.batch_rows import Row, forgives, plain_row, templated_row
 from registry.service.identifiers import violates
 from registry.tables.templates import Template
 
-__all__ = ["ENTRIES_MAX", "Entry", "EntryResult", "EntryStatus", "ListOp", "write_list"]
+__all__ = ["Entry", "EntryResult", "EntryStatus", "ListOp", "cut", "write_list"]
 
-ENTRIES_MAX: Final = 2_000
-"""Most entries of one list."""
-CHUNK_ENTRIES: Final = 300
+T = TypeVar("T")
+
+CHUNK_ENTRIES_MAX: Final = 300
+_FIRST_ENTRIES: Final = 75
 
 _BY_INDEX: Final = attrgetter("index")
 
@@ -84,10 +86,19 @@ class EntryResult:
     error: RegistryError | None = None
 
 
+def cut(entries: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Cut a list into chunks that grow to `CHUNK_ENTRIES_MAX` and become small again at the end."""
+    at, size = 0, _FIRST_ENTRIES
+    while left := len(entries) - at:
+        size = min(size, max(left // 2, _FIRST_ENTRIES), left)
+        yield entries[at : at + size]
+        at, size = at + size, min(size * 2, CHUNK_ENTRIES_MAX)
+
+
 async def write_list(
-    context: RegistryContext, principal: Principal, now: datetime, op: ListOp, entries: Sequence[Entry]
-) -> list[EntryResult]:
-    """Carry out a list of at most `ENTRIES_MAX` entries, independent of each other, and return results in their order.
+    context: RegistryContext, principal: Principal, now: datetime, op: ListOp, chunks: AsyncIterator[Sequence[Entry]]
+) -> tuple[list[EntryResult], Cursor]:
+    """Carry out a list of entries, independent of each other, and return results in their order.
 
     create   adds; a registration equal to what is stored is `unchanged`; a withdrawn identifier is revived,
              unless it has a successor (`identifier_withdrawn`); another record, or a second mention in the list, is an
@@ -97,94 +108,90 @@ async def write_list(
     delete   withdraws; what is not registered is an error (`unknown_identifier`), and so is what was withdrawn before
              or by an earlier mention (`identifier_withdrawn`)
 
-    Returns when the entries are committed and this host's replica has them, after `resolvable_wait_s` even if it has
-    not. Raises `TooLarge` for a longer list, `Unavailable` when the database is away: some entries may be stored then,
-    and the same list may be sent again.
+    `chunks` are taken one by one, each while those before are being stored; the caller bounds them. Returns, with the
+    position that the replica has to reach, when the entries are committed. Raises `Unavailable` when the database is
+    away, and what `chunks` raises: some entries may be stored then, and the same list may be sent again.
     """
-    if len(entries) > ENTRIES_MAX:
-        raise TooLarge("too_many_rows", f"a list has at most {ENTRIES_MAX:,} entries", remedy="send several lists")
     authorise(principal, Action.WRITE_IDENTIFIER)
-    known = {} if op == "delete" else await _templates(context, principal, entries)
-    work = _List(context, op, entries, known, int(now.timestamp()))
+    work = _List(context, principal, op, int(now.timestamp()))
     writer = ChunkWriter(context.pool, principal, context.clock, work.policy)
+    cut_short: RegistryError | None = None
     async with asyncio.TaskGroup() as group:
-        pipeline = Pipeline(group, writer, work.keep, in_flight_max(*known.values()))
-        for start in range(0, len(entries), CHUNK_ENTRIES):
-            chunk = work.read(range(start, min(start + CHUNK_ENTRIES, len(entries))))
-            if chunk:
-                await pipeline.add(chunk)
-            await asyncio.sleep(0)  # the chunk's first statement goes out while the next one is read
+        pipeline = Pipeline(group, writer, work.keep)
+        try:
+            async for entries in chunks:
+                chunk = await work.read(entries)
+                pipeline.at_once_max = in_flight_max(*work.templates.values())
+                if chunk:
+                    await pipeline.add(chunk)
+                await asyncio.sleep(0)  # the chunk's first statement goes out while the next one is read
+                if pipeline.failure is not None:
+                    break
+        except RegistryError as error:
+            cut_short = error
         await pipeline.finish()
-    if pipeline.failure is not None:
-        raise pipeline.failure
-    if work.reached != START:
-        await context.barrier.wait(work.reached, context.settings.resolvable_wait_s)
-    return [work.results[at] for at in range(len(entries))]
+    if failure := pipeline.failure or cut_short:
+        raise failure
+    return [work.results[at] for at in range(len(work.entries))], work.reached
 
 
 class _List:
-    """The entries of one list, and what became of them so far."""
+    """The entries of one list as far as they were read, and what became of them."""
 
-    def __init__(
-        self,
-        context: RegistryContext,
-        op: ListOp,
-        entries: Sequence[Entry],
-        known: Mapping[str | None, Template | RegistryError | None],
-        timestamp_s: int,
-    ) -> None:
+    def __init__(self, context: RegistryContext, principal: Principal, op: ListOp, timestamp_s: int) -> None:
         self.policy = ListPolicy(op)
+        self.entries: list[Entry] = []
+        self.templates: dict[str | None, Template | RegistryError | None] = {None: None}
+        """Those that entries name, or why they cannot be used."""
         self.results: dict[int, EntryResult] = {}
         self.reached = START
         self._context = context
-        self._entries = entries
-        self._known = known
+        self._principal = principal
         self._timestamp_s = timestamp_s
         self._named: set[str] = set()
 
-    def read(self, places: Iterable[int]) -> list[Row | Rejection]:
-        """Check entries by every rule that needs no database, and return those that pass."""
+    async def read(self, entries: Sequence[Entry]) -> list[Row | Rejection]:
+        """Check entries by every rule that needs no records, and return those that pass."""
+        await self._learn_templates({entry.template for entry in entries} - self.templates.keys())
         chunk: list[Row | Rejection] = []
-        for at in places:
-            row = _read(at, self._entries[at], self._known, self.policy.op, self._timestamp_s)
+        for at, entry in enumerate(entries, len(self.entries)):
+            row = _read(at, entry, self.templates[entry.template], self.policy.op, self._timestamp_s)
             if isinstance(row, RegistryError):
-                self.results[at] = EntryResult(self._entries[at].identifier, error=row)
+                self.results[at] = EntryResult(entry.identifier, error=row)
                 continue
             if row.key in self._named:
                 self.policy.repeated.add(at)
             self._named.add(row.key)
             chunk.append(row)
+        self.entries += entries
         return chunk
 
     async def keep(self, answers: Answers) -> None:
         """Take the answers to a chunk that is stored."""
         self.reached = max(self.reached, answers.cursor)
         self._context.barrier.wake()
-        for at, line in answers.lines.items():
-            self.results[at] = _result(self._entries[at], line)
+        for at, status in answers.statuses.items():
+            name = self.entries[at].identifier
+            self.results[at] = (
+                EntryResult(name, status)
+                if status in ("created", "replaced", "unchanged", "withdrawn")
+                else EntryResult(name, error=_error(answers.lines[at]))
+            )
 
-
-async def _templates(
-    context: RegistryContext, principal: Principal, entries: Sequence[Entry]
-) -> dict[str | None, Template | RegistryError | None]:
-    """Find the templates that entries name, or why they cannot be used."""
-    found: dict[str | None, Template | RegistryError | None] = {None: None}
-    async with connected(context.pool) as connection:
-        for code in {entry.template for entry in entries} - {None}:
-            assert code is not None  # noqa: S101 - it was taken out in the line before
-            try:
-                found[code] = await templates.usable(connection, principal, code)
-            except RegistryError as refusal:
-                found[code] = refusal
-    return found
+    async def _learn_templates(self, codes: set[str | None]) -> None:
+        if not codes:
+            return
+        async with connected(self._context.pool) as connection:
+            for code in codes:
+                assert code is not None  # noqa: S101 - None is known from the start
+                try:
+                    self.templates[code] = await templates.usable(connection, self._principal, code)
+                except RegistryError as refusal:
+                    self.templates[code] = refusal
 
 
 def _read(
-    at: int,
-    entry: Entry,
-    known: Mapping[str | None, Template | RegistryError | None],
-    op: ListOp,
-    timestamp_s: int,
+    at: int, entry: Entry, template: Template | RegistryError | None, op: ListOp, timestamp_s: int
 ) -> Row | RegistryError:
     """Check an entry by every rule that needs no database."""
     found = check_new_handle(entry.identifier)
@@ -193,7 +200,6 @@ def _read(
     if op == "delete":
         assert isinstance(found.parts, HandleParts)  # noqa: S101 - the Handle parser makes nothing else
         return Row(at, found.parts.prefix, found.key, found.spelling, msgspec.json.encode(found.spelling), b"[]")
-    template = known[entry.template]
     if isinstance(template, RegistryError):
         return template
     if (
@@ -215,13 +221,11 @@ def _read(
     return row
 
 
-def _result(entry: Entry, line: bytes) -> EntryResult:
+def _error(line: bytes) -> RegistryError:
+    """Make of the answer to a rejected line what it would be as the answer to a single request."""
     answer = _decode_answer(line)
-    if answer.status in ("created", "replaced", "unchanged", "withdrawn"):
-        return EntryResult(entry.identifier, status=answer.status)
     fault = FieldError(answer.field or "identifier", answer.message)
-    error = _ERRORS.get(answer.code, Conflict)(answer.code, answer.message, errors=(fault,))
-    return EntryResult(entry.identifier, error=error)
+    return _ERRORS.get(answer.code, Conflict)(answer.code, answer.message, errors=(fault,))
 
 
 _decode_answer = msgspec.json.Decoder(RowAnswer).decode

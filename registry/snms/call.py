@@ -24,6 +24,8 @@ KEY_CHARACTERS_MAX: Final = 128
 
 Work = Callable[[Connection], Awaitable[tuple[Any, Cursor | None]]]
 """Makes a change in the transaction it is given; returns the answer's data and what the replica has to reach."""
+WorkInParts = Callable[[], Awaitable[tuple[Any, Cursor | None]]]
+"""Makes changes in transactions of its own, and returns the same."""
 
 
 class Call:
@@ -87,13 +89,17 @@ class Call:
             await self.context.resolvable(outcome.cursor)
         return outcome.body
 
-    async def change_list(self, work: Callable[[], Awaitable[Any]]) -> msgspec.Raw:
-        """Carry out a list of changes, which commits in parts and waits for the resolver itself; return the data."""
+    async def change_list(self, work: WorkInParts) -> msgspec.Raw:
+        """Carry out a list of changes, wait a while for this host's resolver to know them, return the data."""
 
         async def to_the_end() -> Outcome:
-            return Outcome(status=200, body=msgspec.Raw(msgspec.json.encode(await work())))
+            data, cursor = await work()
+            return Outcome(status=200, body=msgspec.Raw(msgspec.json.encode(data)), cursor=cursor)
 
-        return (await make_list(self.context.pool, self.now, to_the_end, await self._claim())).body
+        outcome = await make_list(self.context.pool, self.now, to_the_end, await self._claim())
+        if outcome.cursor is not None:
+            await self.context.resolvable(outcome.cursor)
+        return outcome.body
 
     def _check_media_type(self) -> None:
         declared = self.request.headers.get("Content-Type")

@@ -1,22 +1,22 @@
 """Calls about identifiers: one, or up to 2,000 at a time."""
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
 
-from identifiers.changes import Cursor
+from identifiers.changes import START, Cursor
 from identifiers.handle import check_new_handle, parse_handle
 from identifiers.identifier import HandleParts, Invalid
 from identifiers.value_json import decode_stored
 from identifiers.values import Value
 from registry.authority import Action, Principal, authorise, check_reaches
-from registry.database import Connection, connected
+from registry.database import Connection, Pool, connected
 from registry.errors import Gone, NotFound, RegistryError
 from registry.service import identifiers as service
 from registry.service import records
 from registry.service.batch_policy import ListOp
-from registry.service.identifier_list import ENTRIES_MAX, Entry, EntryResult, write_list
+from registry.service.identifier_list import Entry, EntryResult, cut, write_list
 from registry.service.prefixes import check_takes_registrations
 from registry.snms.call import Call
 from registry.snms.entries import (
@@ -38,6 +38,8 @@ from registry.tables.templates import Template
 
 T = TypeVar("T")
 
+ENTRIES_MAX: Final = 2_000
+"""Most entries of one list."""
 NOT_FOUND: Final = "没有找到标识"
 NOT_THERE: Final = "标识不存在"
 ALREADY_THERE: Final = "标识已存在"
@@ -135,40 +137,52 @@ async def delete_many(call: Call) -> Any:
     """`DELETE /identityv2/data/batchDelete`: a bare list of names, or an object with `handles`."""
     body = await call.json()
     names = _checked_list(body.get("handles") if isinstance(body, dict) else body)
-    entries: list[Entry | Refusal] = [
-        Entry(name) if isinstance(name, str) and name else _bad_handle() for name in names
-    ]
 
-    async def work() -> list[dict[str, Any]]:
-        return await _carry_out(call, "delete", [handle_of(name) for name in names], entries)
+    async def checked(chunk: Sequence[Any]) -> list[Entry | Refusal]:
+        return [Entry(name) if isinstance(name, str) and name else _bad_handle() for name in chunk]
 
-    return await call.change_list(work)
+    return await _write_list(call, "delete", names, names, checked)
 
 
 async def _write_many(call: Call, op: ListOp) -> msgspec.Raw:
     authorise(call.principal, Action.WRITE_IDENTIFIER)
     plain = plain_entries(await call.body())
     body = _checked_list(plain if plain is not None else await call.json())
-    sent = plain if plain is not None else read_entries(body)
+    known = _Known(call.context.pool, call.principal)
 
-    async def work() -> list[dict[str, Any]]:
-        async with connected(call.context.pool) as connection:
-            entries = await _entries(connection, call.principal, op, sent)
-        return await _carry_out(call, op, [handle_of(entry) for entry in body], entries)
+    async def checked(chunk: Sequence[Registration | Refusal]) -> list[Entry | Refusal]:
+        return await _entries(known, op, chunk)
+
+    return await _write_list(call, op, body, plain if plain is not None else read_entries(body), checked)
+
+
+async def _write_list(
+    call: Call,
+    op: ListOp,
+    body: Sequence[Any],
+    sent: Sequence[T],
+    check: Callable[[Sequence[T]], Awaitable[list[Entry | Refusal]]],
+) -> msgspec.Raw:
+    """Write the entries that pass `check`, and give every one its result, in the order of the request."""
+
+    async def work() -> tuple[list[dict[str, Any]], Cursor | None]:
+        checked: list[Entry | Refusal] = []
+
+        async def good() -> AsyncIterator[list[Entry]]:
+            for chunk in cut(sent):
+                found = await check(chunk)
+                checked.extend(found)
+                yield [entry for entry in found if isinstance(entry, Entry)]
+
+        results, reached = await write_list(call.context, call.principal, call.now, op, good())
+        left = iter(results)
+        answers = [
+            _result(handle_of(entry), op, one if isinstance(one, Refusal) else next(left))
+            for entry, one in zip(body, checked, strict=True)
+        ]
+        return answers, reached if reached != START else None
 
     return await call.change_list(work)
-
-
-async def _carry_out(
-    call: Call, op: ListOp, handles: Sequence[str], entries: Sequence[Entry | Refusal]
-) -> list[dict[str, Any]]:
-    """Write the good entries and give every entry its result, in the order of the request."""
-    good = [entry for entry in entries if isinstance(entry, Entry)]
-    results = iter(await write_list(call.context, call.principal, call.now, op, good) if good else ())
-    return [
-        _result(handle, op, entry if isinstance(entry, Refusal) else next(results))
-        for handle, entry in zip(handles, entries, strict=True)
-    ]
 
 
 def _result(handle: str, op: ListOp, result: EntryResult | Refusal) -> dict[str, Any]:
@@ -202,11 +216,8 @@ def _bad_handle() -> Refusal:
     return refused("参数handle取值不合法", "bad_parameter", "handle")
 
 
-async def _entries(
-    connection: Connection, principal: Principal, op: ListOp, sent: Sequence[Registration | Refusal]
-) -> list[Entry | Refusal]:
-    """Check every entry as far as it goes without writing. Prefixes and templates are asked for once."""
-    known = _Known(connection, principal)
+async def _entries(known: "_Known", op: ListOp, sent: Sequence[Registration | Refusal]) -> list[Entry | Refusal]:
+    """Check entries as far as it goes without writing."""
     stored = await known.stored_texts(sent) if op == "update" else {}
     entries: list[Entry | Refusal] = []
     for one in sent:
@@ -227,10 +238,10 @@ async def _entries(
 
 
 class _Known:
-    """The prefixes and templates of one batch, each asked for once."""
+    """The prefixes and templates of one list, each asked for once."""
 
-    def __init__(self, connection: Connection, principal: Principal) -> None:
-        self._connection = connection
+    def __init__(self, pool: Pool, principal: Principal) -> None:
+        self._pool = pool
         self._principal = principal
         self._prefixes: dict[str, Prefix | Exception] = {}
         self._templates: dict[tuple[str, str], Template | Exception] = {}
@@ -242,30 +253,32 @@ class _Known:
 
     async def template(self, sent: Registration) -> Template:
         """Return the template of an entry, once its prefix is known to take registrations from the caller."""
-        prefix = await self._prefix(sent.handle)
-        key = (prefix.prefix, sent.version)
-        if key not in self._templates:
-            self._templates[key] = await _outcome(_template(self._connection, prefix, sent.version))
+        async with connected(self._pool) as connection:
+            prefix = await self._prefix(connection, sent.handle)
+            key = (prefix.prefix, sent.version)
+            if key not in self._templates:
+                self._templates[key] = await _outcome(_template(connection, prefix, sent.version))
         return _raised(self._templates[key])
 
     async def stored_texts(self, sent: Sequence[Registration | Refusal]) -> dict[str, Mapping[int, str]]:
         """Return what is stored for the entries, by name and index; a disabled item may repeat it."""
         texts: dict[str, Mapping[int, str]] = {}
-        for one in sent:
-            if isinstance(one, Refusal) or one.handle in texts:
-                continue
-            try:
-                prefix = await self._prefix(one.handle)
-            except (Refusal, RegistryError):
-                continue
-            if (stored := await _stored(self._connection, prefix, one.handle)) is not None:
-                texts[one.handle] = _texts(stored)
+        async with connected(self._pool) as connection:
+            for one in sent:
+                if isinstance(one, Refusal) or one.handle in texts:
+                    continue
+                try:
+                    prefix = await self._prefix(connection, one.handle)
+                except (Refusal, RegistryError):
+                    continue
+                if (stored := await _stored(connection, prefix, one.handle)) is not None:
+                    texts[one.handle] = _texts(stored)
         return texts
 
-    async def _prefix(self, handle: str) -> Prefix:
+    async def _prefix(self, connection: Connection, handle: str) -> Prefix:
         name = handle.partition("/")[0]
         if name not in self._prefixes:
-            self._prefixes[name] = await _outcome(_writable_prefix(self._connection, self._principal, handle))
+            self._prefixes[name] = await _outcome(_writable_prefix(connection, self._principal, handle))
         return _raised(self._prefixes[name])
 
 
