@@ -23,6 +23,7 @@ KIND_APPLICATION = "application"
 KIND_QUOTA = "quota"
 KIND_REPORT_KEY = "report_key"
 KIND_REPORT = "report"
+KIND_FACT = "fact"
 
 Op = Literal["create", "update", "withdraw"]
 Role = Literal[
@@ -116,6 +117,19 @@ class ReportState(msgspec.Struct, frozen=True):
     sequence: int
     rows_accepted: int
     rows_rejected: int
+
+
+class FactState(msgspec.Struct, frozen=True):
+    """Rows of a reports' table about what is over: a day, a month, an event. They are where they wait to be reported.
+
+    `first_row` and `rows` count through the stream.
+    """
+
+    table: str
+    scope: str
+    stream: int
+    first_row: int
+    rows: int
 
 
 class PrefixState(msgspec.Struct, frozen=True):

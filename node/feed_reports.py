@@ -1,6 +1,7 @@
 """The reports' tables in the change feed: what sync tells the national node, as rows for whoever reads the feed.
 
-Rows of T9 are the journal's own changes. Rows of the other tables say what is registered when they are read: a change
+Rows of T9 are the journal's own changes. Facts (statistics and figures of days, applications of months, events) are
+the rows that are reported, for 35 days. Rows of the other tables say what is registered when they are read: a change
 of the journal only names which things it touched. So a row may be newer than the change it comes with, and is never
 older; `ver` is the number of that change's transaction, which grows from one change of a row to the next.
 """
@@ -11,7 +12,17 @@ from typing import Any, Final
 
 import msgspec
 
-from identifiers.changes import KIND_IDENTIFIER, KIND_REPORT, KIND_TEMPLATE, START, Change, IdentifierState, ReportState
+from identifiers.changes import (
+    KIND_FACT,
+    KIND_IDENTIFIER,
+    KIND_REPORT,
+    KIND_TEMPLATE,
+    START,
+    Change,
+    FactState,
+    IdentifierState,
+    ReportState,
+)
 from identifiers.value_json import decode_stored, values_to_json
 from identifiers.visibility import readable
 from registry.database import Connection
@@ -22,7 +33,8 @@ from registry.tables import templates
 from sync import registered_things
 from sync.batch import Row
 from sync.intake import reported_identifiers
-from sync.outbox import told_rows
+from sync.outbox import facts, told_rows
+from sync.outbox.facts import FactStream
 from sync.registered_things import Things
 from sync.state_rows import data_octets
 from sync.tables.t9 import T9
@@ -39,11 +51,12 @@ _OF_NO_VALUE: Final = ("enterprise_prefix", "identifier", "created_on", "metadat
 """Columns of T9 that are not taken from an identifier's values (docking contract 4.9, context and 1 to 4)."""
 _OPERATIONS: Final = {"create": Operation.ADD, "update": Operation.MODIFY, "withdraw": Operation.DELETE}
 _decoder: Final = msgspec.json.Decoder(IdentifierState)
+_fact_decoder: Final = msgspec.json.Decoder(FactState)
 _report_decoder: Final = msgspec.json.Decoder(ReportState)
 
 
 class FeedReports:
-    """Makes rows of T1, T2, T4, T6, T7, T9 and T11 for one reporter. Needs the tables of `sync`."""
+    """Makes the rows of one reporter. Needs the tables of `sync`."""
 
     def __init__(self, reporter: str, default_template: str | None = None) -> None:
         self._reporter = reporter
@@ -52,13 +65,14 @@ class FeedReports:
     @property
     def tables(self) -> Sequence[str]:
         """The tables there are."""
-        return (*ORDER, IDENTIFIERS)
+        return (*ORDER, IDENTIFIERS, *facts.TABLES)
 
     async def rows(self, connection: Connection, changes: Sequence[Change], view: View) -> Mapping[int, list[FeedRow]]:
         """Return the rows of each change by its place in `changes`; a thing touched again is told with the last."""
         found: dict[int, list[FeedRow]] = {}
         await self._identifiers(connection, changes, view, found)
         await self._reported(connection, changes, view, found)
+        await _facts(connection, changes, view, found)
         touched: dict[str, int] = {}
         for at, change in enumerate(changes):
             if change.kind in registered_things.KINDS:
@@ -85,6 +99,9 @@ class FeedReports:
             while page := await reported_identifiers.page(connection, reporter, after, PAGE):
                 after = page[-1].key
                 yield [_as_told(row, reporter, view) for row in page]
+        async for stream in _fact_streams(connection, self._reporter, view):
+            async for told in facts.held(connection, stream.stream_id):
+                yield [_as_feed_row(row, stream.table, stream.scope) for row in told]
 
     async def _states(
         self, connection: Connection, reader: Things, things: Sequence[str], at: str, ver: int
@@ -141,11 +158,33 @@ class FeedReports:
             for reported in await self._t9.read([seen], known, connection):
                 if reported.problem is None:
                     row = self._t9.row(Draft(_OPERATIONS[reported.op], reported))
-                    found.setdefault(at, []).append(_as_feed_row(row, reported.scope))
+                    found.setdefault(at, []).append(_as_feed_row(row, IDENTIFIERS, reported.scope))
 
 
-def _as_feed_row(row: Row, scope: str) -> FeedRow:
-    return FeedRow(at=row.at, table=IDENTIFIERS, scope=scope, key=row.key, op=row.op, ver=row.ver, data=row.data)
+async def _facts(
+    connection: Connection, changes: Sequence[Change], view: View, found: dict[int, list[FeedRow]]
+) -> None:
+    for at, change in enumerate(changes):
+        if change.kind != KIND_FACT:
+            continue
+        state = _fact_decoder.decode(change.after)
+        if view.admits(state.table, state.scope):
+            async for told in facts.announced(connection, state):
+                found.setdefault(at, []).extend(_as_feed_row(row, state.table, state.scope) for row in told)
+
+
+async def _fact_streams(connection: Connection, reporter: str, view: View) -> AsyncIterator[FactStream]:
+    """Yield the streams of facts that the reader may see."""
+    after = 0
+    while page := await facts.streams(connection, reporter, after, PAGE):
+        after = page[-1].stream_id
+        for stream in page:
+            if view.admits(stream.table, stream.scope):
+                yield stream
+
+
+def _as_feed_row(row: Row, table: str, scope: str) -> FeedRow:
+    return FeedRow(at=row.at, table=table, scope=scope, key=row.key, op=row.op, ver=row.ver, data=row.data)
 
 
 def _as_told(row: Row, scope: str, view: View) -> FeedRow:
@@ -154,7 +193,7 @@ def _as_told(row: Row, scope: str, view: View) -> FeedRow:
     Such a node says nothing of who may read what, so only itself and readers of everything see the columns that are
     made of values.
     """
-    shown = _as_feed_row(row, scope)
+    shown = _as_feed_row(row, IDENTIFIERS, scope)
     if view.everything or view.enterprise is not None or shown.data is msgspec.UNSET:
         return shown
     data: dict[str, Any] = msgspec.json.decode(shown.data)

@@ -34,9 +34,9 @@ _PREFIX_OF_KEY: Final = (
 _DAY_OF: Final = "({} AT TIME ZONE 'UTC' + interval '8 hours')::date"
 _CURSOR = "SELECT xid, seq FROM registration_cursor FOR UPDATE"
 _BEGIN = "INSERT INTO registration_cursor (xid, seq) VALUES ($1, $2) ON CONFLICT DO NOTHING"
-_UNCOUNTED = """
+_UNCOUNTED = f"""
 SELECT EXISTS (
-    SELECT FROM journal WHERE at < $1
+    SELECT FROM journal WHERE at < $1 AND kind IN ('{KIND_IDENTIFIER}', '{KIND_PREFIX}')
       AND (xid, seq) > ((SELECT xid FROM registration_cursor), (SELECT seq FROM registration_cursor)))"""
 _ADVANCE = "UPDATE registration_cursor SET xid = $1, seq = $2"
 _COUNT = f"""
@@ -121,7 +121,7 @@ async def count_registrations(connection: Connection, now: datetime) -> None:
 
 
 async def is_counted(connection: Connection, until: datetime) -> bool:
-    """Whether everything that the journal tells of the time before an instant is counted.
+    """Whether every registration that the journal tells of the time before an instant is counted.
 
     What is committed behind a transaction that still runs, in whichever database of the server, is not.
     """

@@ -16,7 +16,7 @@ from sync.context import Context
 from sync.courier import Courier
 from sync.database import Connection, transaction
 from sync.event_outbox import Sent
-from sync.outbox import batches, streams
+from sync.outbox import batches, facts, streams
 from sync.outbox.batches import NewBatch, StoredBatch
 from sync.outbox.streams import Stream
 
@@ -52,6 +52,7 @@ async def _enter(
         place = NewBatch(batch.batch_id, stream.stream_id, stream.next_row, batch.row_count, entry.period, b"")
         await batches.store(connection, [place], now)
         await streams.advance_rows(connection, stream.stream_id, stream.next_row + batch.row_count)
+        await facts.announce(connection, batch.table, batch.scope, stream.stream_id, stream.next_row, batch.row_count)
         await batches.fix(connection, batch, (), now)
         table = context.tables[batch.table]
         await settlement.settle(connection, table, stream.stream_id, batch, receipt, entry.rejections, now)

@@ -13,7 +13,7 @@ from sync import body
 from sync.batch import FullSet, Limits, Mode, Period, Row
 from sync.context import Context
 from sync.database import Connection
-from sync.outbox import batches, streams
+from sync.outbox import batches, facts, streams
 from sync.outbox.batches import NewBatch
 from sync.outbox.streams import Stream
 from sync.tables.t9 import metadata_ids
@@ -44,12 +44,15 @@ async def enqueue(
     full: FullSet | None = None,
     not_before: datetime | None = None,
     covers_unchanged: bool = False,
+    repeated: bool = False,
 ) -> list[UUID]:
     """Queue rows of one table and scope, in the caller's transaction, and return the batches' ids in order.
 
     There is one batch at least: without rows it says that the period held nothing (docking contract 9.4), with
     `covers_unchanged` for every scope below this one. The rows' `n` and the batches' sequences are given out later.
     The stream stays locked until the transaction ends. Nothing is handed over before `not_before`.
+
+    Facts are told in the journal too, unless they were before and are only `repeated`.
 
     `mode` full needs `full`, whose `part` numbers the first batch; only the last of them can be the set's last one.
     """
@@ -61,6 +64,8 @@ async def enqueue(
     made = await asyncio.to_thread(_cut, stream, rows, manner)
     await batches.store(connection, made, context.now())
     await streams.advance_rows(connection, stream.stream_id, made[-1].first_row + max(1, made[-1].row_count))
+    if table in facts.TABLES and rows and not repeated:
+        await facts.announce(connection, table, scope, stream.stream_id, made[0].first_row, len(rows))
     return [batch.batch_id for batch in made]
 
 

@@ -57,7 +57,7 @@ async def _queue_stream(connection: Connection, context: Context, table: str, sc
         manner = _Manner(_period(record["period"], record["noted_at"]), mode)
         alike.setdefault(manner, []).append(msgspec.json.decode(record["resend_row"], type=Row))
     for manner, rows in alike.items():
-        await enqueue(connection, context, table, scope, rows, period=manner.period, mode=manner.mode)
+        await enqueue(connection, context, table, scope, rows, period=manner.period, mode=manner.mode, repeated=True)
 
 
 def _period(stored: str | None, noted_at: datetime) -> Period:

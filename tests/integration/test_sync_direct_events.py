@@ -129,6 +129,8 @@ async def check_all_told_once(reporter: Reporter, *events: Event) -> None:
     assert await reporter.fetch("SELECT halted_reason FROM report_streams WHERE halted_reason IS NOT NULL") == []
     assert await reporter.fetch("SELECT code FROM report_rejections") == []
     assert not reporter.direct.holds
+    announced = await reporter.fetch("SELECT after::json ->> 'rows' FROM journal WHERE kind = 'fact'")
+    assert sum(int(count) for (count,) in announced) == len(events), "the change feed tells each of them"
 
 
 async def test_what_was_sent_without_the_database_is_entered_and_never_queued(reporter: Reporter) -> None:
