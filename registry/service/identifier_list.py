@@ -45,8 +45,9 @@ __all__ = ["Entry", "EntryResult", "EntryStatus", "ListOp", "cut", "write_list"]
 
 T = TypeVar("T")
 
-CHUNK_ENTRIES_MAX: Final = 300
-_FIRST_ENTRIES: Final = 75
+CHUNK_ENTRIES_MAX: Final = 500
+_FIRST_ENTRIES: Final = 100
+_LAST_ENTRIES: Final = 200
 
 _BY_INDEX: Final = attrgetter("index")
 
@@ -87,12 +88,12 @@ class EntryResult:
 
 
 def cut(entries: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Cut a list into chunks that grow to `CHUNK_ENTRIES_MAX` and become small again at the end."""
-    at, size = 0, _FIRST_ENTRIES
+    """Cut a list into chunks that grow to `CHUNK_ENTRIES_MAX`, with a small one at the end."""
+    at, most = 0, _FIRST_ENTRIES
     while left := len(entries) - at:
-        size = min(size, max(left // 2, _FIRST_ENTRIES), left)
+        size = left if left <= _LAST_ENTRIES else min(most, left - _LAST_ENTRIES)
         yield entries[at : at + size]
-        at, size = at + size, min(size * 2, CHUNK_ENTRIES_MAX)
+        at, most = at + size, min(most * 3, CHUNK_ENTRIES_MAX)
 
 
 async def write_list(
