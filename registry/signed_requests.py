@@ -17,10 +17,14 @@ REPORTING: Final = ("active", "suspended", "withdrawing")
 """States of a prefix in which its own node may report, and read what it may."""
 
 
+def uri_of(request: web.Request) -> str:
+    """Return the address of a request as the client sees it."""
+    return f"{request.headers.get(SCHEME, request.scheme)}://{request.host}{request.raw_path}"
+
+
 def message_of(request: web.Request) -> Message:
     """Return what was signed of a request, as the client sees it."""
-    uri = f"{request.headers.get(SCHEME, request.scheme)}://{request.host}{request.raw_path}"
-    return Message(request.method, uri, {name.lower(): value for name, value in request.headers.items()})
+    return Message(request.method, uri_of(request), {name.lower(): value for name, value in request.headers.items()})
 
 
 async def check_signed(

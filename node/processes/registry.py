@@ -14,7 +14,7 @@ from node.feed_reports import FeedReports
 from node.handle_bounds import group_bounds
 from node.handle_users import administrators
 from node.intake import PATH as INTAKE
-from node.intake import algorithm_of, collector
+from node.intake import algorithm_of, answer_key, collector
 from node.metrics import process_registry, published
 from node.node_status import node_status
 from node.probe_secret import probe_secret
@@ -145,4 +145,4 @@ def _feed_reports(sync: Sync) -> FeedReports | None:
 
 def _beside(context: RegistryContext, sync: Sync) -> dict[str, web.Application]:
     """Return what is served beside the registry's API: the collector, on a node that hands reports on."""
-    return {INTAKE: collector(context, sync.reporter_prefix)} if sync.reports else {}
+    return {INTAKE: collector(context, sync.reporter_prefix, answer_key(sync))} if sync.reports else {}

@@ -8,9 +8,12 @@ from typing import Final
 import asyncpg
 from aiohttp import web
 
+from identifiers.signing_keys import PrivateKey
 from registry.errors import RegistryError
+from registry.signed_requests import uri_of
 from sync.batch import PROFILE, Limits
 from sync.calendar_time import instant
+from sync.collecting.answer_signing import AnswerSigner
 from sync.collecting.answers import as_json, number
 from sync.collecting.batch_check import COMPRESSED_OCTETS_MAX, read_batch, read_batch_id, too_large
 from sync.collecting.digests import RangeDigest, asked
@@ -40,20 +43,23 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Intake:
-    """The collector: reporters are enterprise prefixes below `node`."""
+    """The collector: reporters are enterprise prefixes below `node`. Answers are signed with `answer_key`."""
 
-    def __init__(self, pool: Pool, node: str, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, pool: Pool, node: str, now: Callable[[], datetime], answer_key: PrivateKey | None = None
+    ) -> None:
         self._pool = pool
         self._node = node
         self._now = now
         self._gate = Gate(pool, node, now)
+        self._signer = AnswerSigner(answer_key, now, uri_of)
         self._free = asyncio.Semaphore(AT_ONCE_MAX)
         self._free_for_files = asyncio.Semaphore(FILES_AT_ONCE_MAX)
         self._comparing = asyncio.Semaphore(COMPARISONS_AT_ONCE_MAX)
 
     def application(self) -> web.Application:
         """Return the application; its runner must not decompress bodies, for digests cover them as sent."""
-        app = web.Application(middlewares=[_problems, self._guard])
+        app = web.Application(middlewares=[self._signer.sign, _problems, self._guard])
         app.router.add_get("/v1/capabilities", self._capabilities)
         app.router.add_put("/v1/batches/{batch_id}", self._put_batch)
         app.router.add_get("/v1/batches/{batch_id}", self._get_batch)

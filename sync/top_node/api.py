@@ -14,16 +14,17 @@ from aiohttp import web
 from identifiers.signing_keys import PrivateKey, PublicKey
 from sync.batch import PROFILE, Limits, Receipt
 from sync.calendar_time import instant
+from sync.collecting.answer_signing import AnswerSigner
 from sync.collecting.answers import as_json, number
 from sync.collecting.batch_check import COMPRESSED_OCTETS_MAX, read_batch, read_batch_id, too_large
 from sync.collecting.digests import asked
 from sync.collecting.header import TABLES
 from sync.collecting.problems import Problem
-from sync.top_node.answers import Signer, problems
+from sync.top_node.answers import problems
 from sync.top_node.control import Control
 from sync.top_node.faults import FaultSource
 from sync.top_node.filing import Filing
-from sync.top_node.gate import Gate
+from sync.top_node.gate import Gate, uri_of
 from sync.top_node.pages import Pages
 from sync.top_node.report_files import ReportFiles
 from sync.top_node.store import Store, utc_now
@@ -66,7 +67,7 @@ class TopNode:
         self._gate = Gate(
             keys=keys or {}, allow_unsigned=allow_unsigned, token=token, batches_per_s=batches_per_s, now=now
         )
-        self._signer = Signer(receipt_key, now)
+        self._signer = AnswerSigner(receipt_key, now, uri_of, "/v1/")
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
 
     def application(self) -> web.Application:

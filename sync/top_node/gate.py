@@ -15,6 +15,11 @@ from sync.collecting.problems import Problem
 from sync.collecting.rate import BatchRate
 
 
+def uri_of(request: web.Request) -> str:
+    """Return the address of a request as its sender sees it; nothing stands before the simulator."""
+    return f"{request.scheme}://{request.host}{request.raw_path}"
+
+
 class Gate:
     """Checks each request of the contract's endpoints.
 
@@ -48,7 +53,7 @@ class Gate:
         headers = {name.lower(): value for name, value in request.headers.items()}
         if "signature" not in headers and "signature-input" not in headers and self._allow_unsigned:
             return None
-        uri = f"{request.scheme}://{request.host}{request.raw_path}"
+        uri = uri_of(request)
         try:
             presented = read_signature(headers)
             key = self._keys.get(presented.key_id)

@@ -6,25 +6,31 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
 
 from identifiers.signing_keys import PrivateKey, generate
 from node.feed_reports import FeedReports
-from node.intake import PATH, collector
+from node.intake import PATH, answer_key, collector
+from node.settings import Sync
 from registry.service import takeovers
 from sync import service
+from sync.batch import ProvedReceipt
 from sync.body import decompress, rows_of
 from sync.context import Context
 from sync.full_sets import send_full
 from sync.intake import attachments, onward
+from sync.key_files import write_new
 from sync.rehearsal import on_the_link, on_the_rest, on_the_rows, on_the_tables
 from sync.rehearsal.reporter import Reporter, packed
 from sync.rehearsal.rows import abnormal, application, enterprise_route, identifier, performance, statistics, template
 from sync.rehearsal.run import try_clauses
 from sync.self_run import hand_on
 from sync.state_feed import StateFeed
+from sync.transport import TransportError
+from sync.transports.http import HttpTransport
 from tests.integration.running_worker import fill, running
 from tests.registered_node import REPORTER, SCOPE, whole_node
 from tests.registry_api import Api, running_api
@@ -49,6 +55,7 @@ class Scene:
 
     api: Api
     key: PrivateKey
+    own: PrivateKey
     context: Context
 
     def reporter(self, prefix: str = SCOPE, key: PrivateKey | None = None) -> Reporter:
@@ -99,7 +106,8 @@ async def tell_templates(reporter: Reporter) -> None:
 @pytest.fixture
 async def scene(registry_database: str, tmp_path: Path) -> AsyncIterator[Scene]:
     await service.prepare(registry_database)
-    beside = {PATH: lambda context: collector(context, REPORTER)}
+    own = generate(f"{REPORTER}#a", "sm2-sm3")
+    beside = {PATH: lambda context: collector(context, REPORTER, own)}
     feed = FeedReports(REPORTER)
     async with (
         running_api(registry_database, tmp_path, national_link=False, beside=beside, reports=feed) as api,
@@ -109,7 +117,7 @@ async def scene(registry_database: str, tmp_path: Path) -> AsyncIterator[Scene]:
         await route(api, SCOPE)
         key = generate(f"{SCOPE}#a")
         await register_key(api, key)
-        yield Scene(api, key, context)
+        yield Scene(api, key, own, context)
 
 
 @pytest.fixture
@@ -174,6 +182,41 @@ async def test_a_signature_covers_the_address_that_the_reporter_sees(scene: Scen
         elsewhere = {"Host": "other.example.com"}
         assert (await reporter.ask("GET", "/v1/streams", headers=elsewhere)).code == "signature_invalid"
         assert [one["table"] for one in (await reporter.ask("GET", "/v1/streams")).value["streams"]] == ["T7"]
+
+
+async def test_answers_are_signed_for_the_address_that_the_reporter_sees(scene: Scene, tmp_path: Path) -> None:
+    fill(tmp_path / "replica", []).close()
+    async with running(tmp_path, registry_socket=scene.api.socket) as worker:
+        base = f"http://127.0.0.1:{worker.port}{PATH}"
+        transport = HttpTransport(base, SCOPE, key=scene.key, collector_key=scene.own.public())
+        stranger = HttpTransport(base, SCOPE, key=scene.key, collector_key=generate(f"{REPORTER}#a").public())
+        try:
+            batch_id, content = scene.reporter().batch("T7", SCOPE, 1, [enterprise_route(SCOPE)])
+            await scene.reporter().put(batch_id, packed(content), headers={"Content-Encoding": "gzip"})
+            receipt = await transport.receipt(UUID(batch_id))
+            assert isinstance(receipt, ProvedReceipt)
+            assert receipt.proof.target_uri == f"{base}/v1/batches/{batch_id}"
+            with pytest.raises(TransportError, match="not proved"):
+                await stranger.receipt(UUID(batch_id))
+        finally:
+            await transport.aclose()
+            await stranger.aclose()
+
+
+def test_a_key_that_cannot_be_used_leaves_answers_unsigned_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    key, file = generate(f"{REPORTER}#a"), tmp_path / "sign-key.pem"
+    write_new(file, key)
+    sync = Sync(reporter_prefix=REPORTER, sign_key_file=str(file), key_id=key.key_id)
+    found = answer_key(sync)
+    assert found is not None
+    assert found.public().pem() == key.public().pem()
+    assert answer_key(Sync(reporter_prefix=REPORTER)) is None
+    assert not caplog.messages
+    file.chmod(0o644)
+    assert answer_key(sync) is None
+    assert "are not signed" in caplog.text
 
 
 async def test_keys_are_checked_recorded_and_never_replaced(scene: Scene) -> None:
