@@ -114,11 +114,19 @@ def _contradictions_of_reports(sync: Sync) -> Iterator[str]:
         yield f"sync.key_id ({sync.key_id}) must begin with sync.reporter_prefix ({sync.reporter_prefix}) and #"
     if sync.tls_key_file and not sync.tls_certificate_file:
         yield "sync.tls_key_file is set but sync.tls_certificate_file is not; give both, or neither"
-    if sync.transport != "https" and not sync.reports:
-        place = "sync.upstream_sftp" if sync.transport == "sftp" else "sync.upstream_directory"
-        yield f"sync.transport is {sync.transport} but {place} is not set; give it, or leave sync.transport out"
-    if sync.transport == "sftp" and sync.upstream_sftp and not (sync.sftp_key_file and sync.sftp_host_key):
-        yield "sync.transport is sftp: give sync.sftp_key_file and sync.sftp_host_key"
+    if sync.second_transport != "none" and sync.transport != "https":
+        yield "sync.second_transport is for tables that the collector does not take over HTTPS: leave it out"
+    for name, transport in (("transport", sync.transport), ("second_transport", sync.second_transport)):
+        yield from _lacks_of_files(sync, f"sync.{name}", transport)
+
+
+def _lacks_of_files(sync: Sync, setting: str, transport: str) -> Iterator[str]:
+    if transport == "sftp" and not sync.upstream_sftp:
+        yield f"{setting} is sftp but sync.upstream_sftp is not set; give it, or leave {setting} out"
+    elif transport == "sftp" and not (sync.sftp_key_file and sync.sftp_host_key):
+        yield f"{setting} is sftp: give sync.sftp_key_file and sync.sftp_host_key"
+    elif transport == "file" and not sync.upstream_directory:
+        yield f"{setting} is file but sync.upstream_directory is not set; give it, or leave {setting} out"
 
 
 def _assemble(values: Mapping[str, Any]) -> Settings:

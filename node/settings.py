@@ -446,6 +446,10 @@ class Sync(msgspec.Struct, frozen=True, kw_only=True):
         Literal["https", "sftp", "file"],
         Meta(description="how reports travel: to an HTTPS address, as files by SFTP, or as files in a directory here"),
     ] = "https"
+    second_transport: Annotated[
+        Literal["none", "sftp", "file"],
+        Meta(description="how tables travel that the collector does not take over HTTPS"),
+    ] = "none"
     sign_key_file: Annotated[
         str,
         Meta(

@@ -9,6 +9,7 @@ from sync.batch import Limits
 from sync.retry import RetryPolicy
 
 TransportName = Literal["https", "sftp", "file"]
+SecondName = Literal["none", "sftp", "file"]
 
 
 class Upstream(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,10 +18,11 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     https: `urls` in the order of preference, or `srv`, a name with SRV records and perhaps a base path behind a slash;
     requests are signed with `sign_key_file` under `key_id`; with `collector_key_file` receipts must be signed.
     sftp: `sftp_url`, sftp://user@host:port/directory, `sftp_key_file` and the pinned `sftp_host_key`.
-    file: `directory`.
+    file: `directory`. Tables that the collector does not take by https go by `second`, where that is set.
     """
 
     transport: TransportName = "https"
+    second: SecondName = "none"
     urls: tuple[str, ...] = ()
     srv: str = ""
     sign_key_file: Path | None = None

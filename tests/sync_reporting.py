@@ -145,11 +145,15 @@ async def top_node(
     limits: Limits | None = None,
     token: str | None = None,
     before: Middleware | None = None,
+    reports: Path | None = None,
 ) -> AsyncIterator[Collector]:
-    """Run the simulator inside the test, on a socket of its own; `before` sees each request first."""
+    """Run the simulator inside the test, on a socket of its own; `before` sees each request first.
+
+    What comes as files in `reports` it takes too.
+    """
     source = FaultSource(parse_faults(faults), seed)
     store = Store(directory / "top-node.sqlite3", source)
-    app = TopNode(store, source, token=token, limits=limits or Limits()).application()
+    app = TopNode(store, source, token=token, limits=limits or Limits(), reports=reports).application()
     if before is not None:
         app.middlewares.insert(0, before)
     runner = web.AppRunner(app, auto_decompress=False, access_log=None, shutdown_timeout=0.1)

@@ -47,6 +47,7 @@ def _settings(order: Order) -> SyncSettings:
 def _upstream(sync: Sync) -> Upstream:
     return Upstream(
         transport=sync.transport,
+        second=sync.second_transport,
         urls=tuple(url.strip() for url in sync.upstream_urls.split(",") if url.strip()),
         srv=sync.upstream_srv,
         sign_key_file=_path(sync.sign_key_file),

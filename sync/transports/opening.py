@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Final, Literal
 
 from identifiers.signing_keys import KeyUnusable, PublicKey
 from sync.discovery import Configured, Discovery, ServiceRecords
@@ -15,6 +15,7 @@ from sync.transport import Transport
 from sync.transports.directory import LocalDirectory
 from sync.transports.files import FilesTransport
 from sync.transports.http import HttpTransport
+from sync.transports.second import WithSecond
 from sync.transports.sftp import SftpDirectory
 from sync.transports.tls import TlsUnusable, client_context
 
@@ -30,13 +31,19 @@ def open_transport(settings: SyncSettings, random: Random, now: Callable[[], dat
     """Make the transport inside the running event loop; raises UpstreamUnusable. Nothing is connected yet."""
     upstream = settings.upstream
     try:
-        if upstream.transport == "sftp":
-            return FilesTransport(SftpDirectory.configured(upstream), settings.reporter, name="sftp")
-        if upstream.transport == "file":
-            return FilesTransport(LocalDirectory(_required(upstream.directory)), settings.reporter, name="file")
-        return _https(settings, random, now)
+        if upstream.transport != "https":
+            return _files(settings, upstream.transport)
+        if upstream.second == "none":
+            return _https(settings, random, now)
+        return WithSecond(_https(settings, random, now), _files(settings, upstream.second), now)
     except (KeyUnusable, TlsUnusable) as error:
         raise UpstreamUnusable(str(error)) from error
+
+
+def _files(settings: SyncSettings, name: Literal["sftp", "file"]) -> FilesTransport:
+    upstream = settings.upstream
+    place = SftpDirectory.configured(upstream) if name == "sftp" else LocalDirectory(_required(upstream.directory))
+    return FilesTransport(place, settings.reporter, name=name)
 
 
 def _https(settings: SyncSettings, random: Random, now: Callable[[], datetime]) -> HttpTransport:

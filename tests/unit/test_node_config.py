@@ -117,6 +117,15 @@ def test_a_wrong_secret_is_not_repeated() -> None:
         (b'[sync]\nreporter_prefix = "88.118"\ntransport = "sftp"', "upstream_sftp"),
         (b'[sync]\nreporter_prefix = "88.118"\ntransport = "sftp"\nupstream_sftp = "sftp://a@b/c"', "sftp_host_key"),
         (b'[sync]\nreporter_prefix = "88.118"\ntransport = "file"', "upstream_directory"),
+        (b'[sync]\nreporter_prefix = "88.118"\nsecond_transport = "file"', "upstream_directory"),
+        (b'[sync]\nreporter_prefix = "88.118"\nsecond_transport = "sftp"', "upstream_sftp"),
+        (
+            (
+                b'[sync]\nreporter_prefix = "88.118"\nupstream_directory = "/r"\n'
+                b'transport = "file"\nsecond_transport = "file"'
+            ),
+            "over HTTPS",
+        ),
         (b'[mirror]\nsign_key_file = "k"', "mirror.key_id is not"),
         (b"workers = 2.5", "whole number"),
         (b"workers = true", "whole number"),
