@@ -37,13 +37,13 @@ test: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n $(TESTS_AT_ONCE) -m "not slow"
+	$(BIN)/python -m pytest -n $(TESTS_AT_ONCE) --dist worksteal -m "not slow"
 
 test-all: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n $(TESTS_AT_ONCE) --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n $(TESTS_AT_ONCE) --dist worksteal --cov --cov-report=term:skip-covered
 
 bench: install
 	$(BIN)/python -m loadtest.bench
