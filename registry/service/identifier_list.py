@@ -48,6 +48,8 @@ T = TypeVar("T")
 CHUNK_ENTRIES_MAX: Final = 500
 _FIRST_ENTRIES: Final = 100
 _LAST_ENTRIES: Final = 200
+SLICE_ENTRIES: Final = 50
+"""Checked in one turn of the event loop; then PostgreSQL's answers about the chunks before have theirs."""
 
 _BY_INDEX: Final = attrgetter("index")
 
@@ -156,6 +158,8 @@ class _List:
         await self._learn_templates({entry.template for entry in entries} - self.templates.keys())
         chunk: list[Row | Rejection] = []
         for at, entry in enumerate(entries, len(self.entries)):
+            if at % SLICE_ENTRIES == 0:
+                await asyncio.sleep(0)
             row = _read(at, entry, self.templates[entry.template], self.policy.op, self._timestamp_s)
             if isinstance(row, RegistryError):
                 self.results[at] = EntryResult(entry.identifier, error=row)

@@ -1,5 +1,6 @@
 """Calls about identifiers: one, or up to 2,000 at a time."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
@@ -16,7 +17,7 @@ from registry.errors import Gone, NotFound, RegistryError
 from registry.service import identifiers as service
 from registry.service import records
 from registry.service.batch_policy import ListOp
-from registry.service.identifier_list import Entry, EntryResult, cut, write_list
+from registry.service.identifier_list import SLICE_ENTRIES, Entry, EntryResult, cut, write_list
 from registry.service.prefixes import check_takes_registrations
 from registry.snms.call import Call
 from registry.snms.entries import (
@@ -221,6 +222,8 @@ async def _entries(known: "_Known", op: ListOp, sent: Sequence[Registration | Re
     stored = await known.stored_texts(sent) if op == "update" else {}
     entries: list[Entry | Refusal] = []
     for one in sent:
+        if len(entries) % SLICE_ENTRIES == 0:
+            await asyncio.sleep(0)
         if isinstance(one, Refusal):
             entries.append(one)
             continue
