@@ -31,6 +31,7 @@ def measure_registry_load(bench: settings.Settings, wanted: set[Measure], say: S
     """Take the measures that are wanted, on the node that holds `bench.records` records."""
     outcomes = []
     with loaded_node(bench.work, bench.records) as node:
+        node.warm(bench.records)
         asyncio.run(ensure_prefix(node.served.url, node.token, settings.WRITE_PREFIX))
         if measures.SINGLES in wanted:
             outcomes.append(_singles(node, bench, say))
