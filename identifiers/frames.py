@@ -30,7 +30,7 @@ class FrameReader:
         while len(read) - at >= _LENGTH_OCTETS:
             end = at + _LENGTH_OCTETS + int.from_bytes(read[at : at + _LENGTH_OCTETS], "big")
             if end - at > FRAME_OCTETS_MAX:
-                raise FrameTooLong
+                raise FrameTooLong("too long")
             if len(read) < end:
                 break
             yield memoryview(read)[at + _LENGTH_OCTETS : end]

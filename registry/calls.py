@@ -101,7 +101,7 @@ class _Connection(asyncio.Protocol):
                 self.calls.add(call)
                 call.add_done_callback(self._ended)
         except (FrameTooLong, msgspec.MsgspecError) as error:
-            self._refuse(str(error) or "too long")
+            self._refuse(str(error))
             return
         if len(self.calls) >= UNDER_WAY_MAX and self._transport is not None:
             self._paused = True

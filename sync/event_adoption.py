@@ -52,7 +52,7 @@ async def _enter(
         place = NewBatch(batch.batch_id, stream.stream_id, stream.next_row, batch.row_count, entry.period, b"")
         await batches.store(connection, [place], now)
         await streams.advance_rows(connection, stream.stream_id, stream.next_row + batch.row_count)
-        await facts.announce(connection, batch.table, batch.scope, stream.stream_id, stream.next_row, batch.row_count)
+        await facts.announce(connection, stream, batch.row_count)
         await batches.fix(connection, batch, (), now)
         table = context.tables[batch.table]
         await settlement.settle(connection, table, stream.stream_id, batch, receipt, entry.rejections, now)

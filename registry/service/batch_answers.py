@@ -40,14 +40,17 @@ class Answers:
     def __init__(self) -> None:
         self.lines: dict[int, bytes] = {}
         self.statuses: dict[int, Status] = {}
-        self.counts: Counter[str] = Counter()
         self.cursor = START
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many lines have each status."""
+        return Counter(self.statuses.values())
 
     def give(self, line: int, shown: bytes, status: Status) -> None:
         """Answer a line; `shown` is its identifier as JSON. The same octets as encoding a `RowAnswer`."""
         self.lines[line] = b'{"line":%d,"identifier":%b,"status":"%b"}\n' % (line, shown, status.encode())
         self.statuses[line] = status
-        self.counts[status] += 1
 
     def reject(self, rejection: Rejection) -> None:
         """Answer a line that is not stored. Long texts of the client's are cut."""
@@ -62,11 +65,9 @@ class Answers:
         )
         self.lines[rejection.line] = msgspec.json.encode(answer) + b"\n"
         self.statuses[rejection.line] = "rejected"
-        self.counts["rejected"] += 1
 
     def add(self, others: "Answers") -> None:
         """Take over the answers to other lines."""
         self.lines |= others.lines
         self.statuses |= others.statuses
-        self.counts += others.counts
         self.cursor = max(self.cursor, others.cursor)

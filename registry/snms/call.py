@@ -85,9 +85,7 @@ class Call:
             return Outcome(status=200, body=msgspec.Raw(msgspec.json.encode(data)), cursor=cursor)
 
         outcome = await make_change(self.context.pool, self.now, in_transaction, await self._claim())
-        if outcome.cursor is not None:
-            await self.context.resolvable(outcome.cursor)
-        return outcome.body
+        return await self._resolvable(outcome)
 
     async def change_list(self, work: WorkInParts) -> msgspec.Raw:
         """Carry out a list of changes, wait a while for this host's resolver to know them, return the data."""
@@ -97,6 +95,9 @@ class Call:
             return Outcome(status=200, body=msgspec.Raw(msgspec.json.encode(data)), cursor=cursor)
 
         outcome = await make_list(self.context.pool, self.now, to_the_end, await self._claim())
+        return await self._resolvable(outcome)
+
+    async def _resolvable(self, outcome: Outcome) -> msgspec.Raw:
         if outcome.cursor is not None:
             await self.context.resolvable(outcome.cursor)
         return outcome.body

@@ -65,7 +65,7 @@ async def enqueue(
     await batches.store(connection, made, context.now())
     await streams.advance_rows(connection, stream.stream_id, made[-1].first_row + max(1, made[-1].row_count))
     if table in facts.TABLES and rows and not repeated:
-        await facts.announce(connection, table, scope, stream.stream_id, made[0].first_row, len(rows))
+        await facts.announce(connection, stream, len(rows))
     return [batch.batch_id for batch in made]
 
 

@@ -16,6 +16,7 @@ from registry.tables import takeovers
 from sync import body
 from sync.batch import Row
 from sync.database import Connection
+from sync.outbox.streams import Stream
 
 TABLES: Final = ("T3", "T5", "T8", "T10", "M1", "M2", "E1", "E2")
 ACTOR: Final = "sync"
@@ -38,17 +39,17 @@ class FactStream(NamedTuple):
     scope: str
 
 
-async def announce(connection: Connection, table: str, scope: str, stream_id: int, first_row: int, rows: int) -> None:
-    """Write to the journal that these rows of a stream were queued, in the transaction that queues them."""
+async def announce(connection: Connection, stream: Stream, rows: int) -> None:
+    """Write to the journal that the next rows of a stream were queued, in the transaction that queues them."""
     # Facts register nothing: they are told during a take-over too.
     await takeovers.admit_import(connection)
     await journal.append(
         connection,
         actor=ACTOR,
         kind=KIND_FACT,
-        key=f"{table} {scope}",
+        key=f"{stream.table} {stream.scope}",
         op="create",
-        after=msgspec.json.encode(FactState(table, scope, stream_id, first_row, rows)),
+        after=msgspec.json.encode(FactState(stream.table, stream.scope, stream.stream_id, stream.next_row, rows)),
         audited=False,
     )
 
