@@ -3,8 +3,9 @@
 The careful path alone takes about ten times as long; bulk import wants 30,000 lines of 6 values per second and core.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -23,6 +24,7 @@ from identifiers.values import (
     U4_MAX,
     VALUES_PER_RECORD_MAX,
     PlainText,
+    TextRule,
     Value,
     ValuesError,
     type_octets,
@@ -57,6 +59,7 @@ _DECODE_BODY: Final = msgspec.json.Decoder(_PlainBody).decode
 _DECODE: Final = msgspec.json.Decoder(_PlainLine).decode
 _PERMISSIONS: Final = {format(bits, "04b"): bits for bits in range(16)}
 
+_NO_RULES: Final[Mapping[int, TextRule]] = MappingProxyType({})
 _LINE_MEMBERS: Final = ("identifier", "values")
 _NO_TEMPLATE: Final = "one template holds for the whole batch: name it in the request, and remove it here"
 
@@ -107,11 +110,18 @@ def render_row(line: bytes, *, timestamp: int) -> tuple[str, bytes]:
     return name, values_to_json(values)
 
 
-def render_texts(texts: Sequence[PlainText], *, timestamp: int) -> bytes | None:
+def render_texts(
+    texts: Sequence[PlainText],
+    *,
+    timestamp: int,
+    rules: Mapping[int, TextRule] = _NO_RULES,
+    ruled_from: int = INDEX_MAX + 1,
+) -> bytes | None:
     """Return the canonical JSON of values that are printable text, in ascending order of their indexes.
 
     The octets are those of ``values_to_json``, all defaults taken. None if these are not such values, if a type is
-    none, or has a structure of its own.
+    none, or has a structure of its own; and if one breaks the rule for its index in ``rules``, or has none there and
+    an index of ``ruled_from`` or above.
     """
     end = _usual_end(timestamp)
     parts: list[bytes] = []
@@ -121,6 +131,12 @@ def render_texts(texts: Sequence[PlainText], *, timestamp: int) -> bytes | None:
             if index <= last or not text.isprintable():
                 return None
             last = index
+            rule = rules.get(index)
+            if rule is None:
+                if index >= ruled_from:
+                    return None
+            elif type_ != rule[0] or not rule[1] <= len(text) <= rule[2]:
+                return None
             parts.append(_plain_beginning(index, type_) + _encode(text) + end)
     except ValuesError:
         return None

@@ -57,6 +57,9 @@ class Reference(msgspec.Struct, frozen=True, gc=False):
 PlainText: TypeAlias = tuple[int, str, str]
 """A value that is text and takes every default: its index, its type and its text."""
 
+TextRule: TypeAlias = tuple[str, int, int]
+"""What a text has to be: its type, and how many characters it has at least and at most."""
+
 
 class Value(msgspec.Struct, frozen=True, gc=False):
     """One value of a record.

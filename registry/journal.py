@@ -130,10 +130,7 @@ async def read_changes(
     """
     since = not_before if not_before is not None else await floor(connection, after)
     rows = await connection.fetch(_READ, after.xid, after.seq, limit, since, OCTETS_MAX, kinds)
-    return [
-        Change(row["xid"], row["seq"], row["at"], row["kind"], row["key"], row["op"], row["after"].encode())
-        for row in rows
-    ]
+    return [Change(xid, seq, at, kind, key, op, after.encode()) for xid, seq, at, kind, key, op, after in rows]
 
 
 async def horizon(connection: Connection) -> Cursor:

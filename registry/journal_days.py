@@ -9,7 +9,8 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from registry.database import Connection
 
-DAYS_AHEAD = 7
+DAYS_AHEAD = 1
+"""Each reading of the journal costs PostgreSQL 35 µs more for each partition: a day that has none is no loss."""
 LOCK_TIMEOUT_MS = 2_000
 
 _DAY = timedelta(days=1)

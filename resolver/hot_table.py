@@ -172,9 +172,9 @@ def entry_of(key: bytes, record: bytes) -> bytes | None:
         return None
     # What is folded in a name that the lane takes is ASCII: the name asked for is as long as the key is.
     front, behind = found_parts(len(key) - _SCHEME_OCTETS, etag, record[JSON_AT : JSON_AT + json_octets])
-    checked = b"%b%b%b%b" % (_checked_head(len(key), len(front), len(behind), len(wire)), key, front, behind)
+    checked = b"".join((_checked_head(len(key), len(front), len(behind), len(wire)), key, front, behind))
     checksum, wire_checksum = xxh3_64_intdigest(checked), xxh3_64_intdigest(wire, xxh3_64_intdigest(key))
-    return b"%b%b%b%b" % (WORD.pack(checksum), checked, WORD.pack(wire_checksum), wire)
+    return b"".join((WORD.pack(checksum), checked, WORD.pack(wire_checksum), wire))
 
 
 def without_mark(wire: bytes) -> bytes:

@@ -28,6 +28,12 @@ def location_of(values: Iterable[Value]) -> str:
 
 
 @lru_cache(maxsize=4_096)
+def redirects(type_: str) -> bool:
+    """Say whether data of this type may be where a redirect goes."""
+    return _rank(type_) is not None
+
+
+@lru_cache(maxsize=4_096)
 def _rank(type_: str) -> int | None:
     upper = type_.upper()
     if upper in URL_TYPES:

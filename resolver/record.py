@@ -17,8 +17,10 @@ alias carries the flag of a tombstone too: whoever answers only from a record's 
 import struct
 import zlib
 from collections.abc import Sequence
-from hashlib import blake2b
+from typing import Final
 from urllib.parse import quote, unquote
+
+from xxhash import xxh3_64_hexdigest
 
 from identifiers.changes import AliasKind, AliasState, IdentifierState
 from identifiers.predefined import format_of
@@ -27,6 +29,7 @@ from identifiers.values import Value, is_public
 from identifiers.wire import decode_values as decode_wire
 from identifiers.wire import encode_values as encode_wire
 from resolver.location import location_of
+from resolver.plain_shape import Shapes
 
 FORMAT = 3
 FLAG_WITHDRAWN = 0x01
@@ -177,19 +180,24 @@ def _checked_head(data: bytes) -> tuple[int, int, int, int, int, int, int, bytes
 def render(state: IdentifierState) -> bytes:
     """Return the octets stored for a state, whose values the registry has checked."""
     stored_json = bytes(state.values)
+    withdrawn = state.state == "withdrawn"
+    if not withdrawn and (found := _shapes.find(state.template, stored_json)) is not None:
+        wire, life = found
+        return _pack(0, stored_json, life, "", state.identifier, _with_template(state.template, wire))
     values = decode_stored(stored_json)
     public = [value for value in values if is_public(value)]
     restricted = len(public) < len(values)
-    withdrawn = state.state == "withdrawn"
     # The stored text is already canonical, so it is the answer unless something must be left out or shown otherwise:
     # it keeps foreign encodings of keys and sites, which readers want to see as what they are.
     structured = any(format_of(value.type) is not None for value in public)
     public_json = values_to_json(public, exact=False) if restricted or structured else stored_json
     location = path_of(state.successor) if withdrawn else location_of(public)
     flags = (FLAG_WITHDRAWN if withdrawn else 0) | (FLAG_RESTRICTED if restricted else 0)
-    template = (state.template or "").encode()
-    wire = b"%b%b%b" % (_template_octets.pack(len(template)), template, counted(values))
-    return _pack(flags, public_json, _life(public), location, state.identifier, wire)
+    life = _life(public)
+    if not withdrawn:
+        _shapes.learn(state.template, stored_json, values, life)
+    wire = _with_template(state.template, counted(values))
+    return _pack(flags, public_json, life, location, state.identifier, wire)
 
 
 def render_alias(state: AliasState) -> bytes:
@@ -197,8 +205,10 @@ def render_alias(state: AliasState) -> bytes:
     flags = FLAG_WITHDRAWN
     if state.state == "active":
         flags |= FLAG_ALIAS | (FLAG_FORMER if state.kind == "former" else 0)
-    wire = _template_octets.pack(0) + counted(())
-    return _pack(flags, b"[]", _life([]), path_of(state.target), state.alias, wire)
+    return _pack(flags, b"[]", _life([]), path_of(state.target), state.alias, _with_template(None, counted(())))
+
+
+_shapes: Final = Shapes()
 
 
 def counted(values: Sequence[Value]) -> bytes:
@@ -224,13 +234,17 @@ def path_of(name: str | None) -> str:
     return "" if name is None else "/" + quote(name, safe=_PATH_SAFE)
 
 
+def _with_template(template: str | None, wire: bytes) -> bytes:
+    code = b"" if template is None else template.encode()
+    return _template_octets.pack(len(code)) + code + wire
+
+
 def _pack(flags: int, public_json: bytes, life: tuple[int, int], location: str, spelling: str, wire: bytes) -> bytes:
     named, where = spelling.encode(), location.encode("ascii")
-    etag = blake2b(public_json, digest_size=8).hexdigest().encode("ascii")
-    head = HEAD.pack(FORMAT, flags, len(named), *life, len(where), len(public_json), etag)
-    public_part = head + public_json
-    rest = b"%b%b%b" % (where, named, wire)
-    return b"%b%b%b%b" % (public_part, _crc(zlib.crc32(public_part)), rest, _crc(zlib.crc32(rest)))
+    etag = xxh3_64_hexdigest(public_json).encode("ascii")
+    public_part = HEAD.pack(FORMAT, flags, len(named), *life, len(where), len(public_json), etag) + public_json
+    rest = b"".join((where, named, wire))
+    return b"".join((public_part, _crc(zlib.crc32(public_part)), rest, _crc(zlib.crc32(rest))))
 
 
 def _life(values: list[Value]) -> tuple[int, int]:

@@ -10,7 +10,8 @@ A rebuild fills a new generation beside the old one and then moves the link, so 
 
 import shutil
 import struct
-from collections.abc import Generator, Sequence
+from bisect import bisect_right
+from collections.abc import Generator, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 
@@ -49,6 +50,7 @@ IDENTITIES, GRANTS = b"identities", b"grants"
 _DATABASES = (RECORDS, PREFIXES, CREDENTIALS, IDENTITIES, GRANTS, META)
 CURSOR = struct.Struct("<QQ")
 _BY_KEY = itemgetter(1)
+_KEY = itemgetter(0)
 DAMAGE_MARKER = "damaged"
 
 
@@ -172,23 +174,28 @@ class ReplicaWriter:
 
     def _write(self, rendered: list[tuple[bytes, bytes, bytes]], cursor: Cursor, prefix_version: int) -> None:
         databases = self._databases
+        records = {key: octets for name, key, octets in rendered if name == RECORDS}
         with self._environment.begin(write=True) as transaction:
-            last = self._last_record_key(transaction)
+            self._put_records(transaction, records)
             for name, key, octets in rendered:
-                if name == RECORDS:
-                    # Appending fills pages to the brim, where ordinary insertion in order leaves them half empty.
-                    transaction.put(key, octets, append=key > last, db=databases[name])
-                    last = max(key, last)
-                elif octets:
+                if name == RECORDS or not name:
+                    continue
+                if octets:
                     transaction.put(key, octets, db=databases[name])
-                elif name:
+                else:
                     transaction.delete(key, db=databases[name])
             transaction.put(b"cursor", CURSOR.pack(*cursor), db=databases[META])
             transaction.put(b"prefixes", b"%d" % prefix_version, db=databases[META])
 
-    def _last_record_key(self, transaction: lmdb.Transaction) -> bytes:
+    def _put_records(self, transaction: lmdb.Transaction, records: Mapping[bytes, bytes]) -> None:
+        """Put records in the order of their keys, the last of each key."""
+        ordered = list(records.items())
         with transaction.cursor(db=self._databases[RECORDS]) as cursor:
-            return bytes(cursor.key()) if cursor.last() else b""
+            last = bytes(cursor.key()) if cursor.last() else b""
+            behind = bisect_right(ordered, last, key=_KEY)
+            cursor.putmulti(ordered[:behind])
+            # Appending fills pages to the brim, where ordinary insertion in order leaves them half empty.
+            cursor.putmulti(ordered[behind:], append=True)
 
     def _grow(self) -> None:
         size = self._environment.info()["map_size"]

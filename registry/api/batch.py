@@ -42,7 +42,7 @@ async def write(call: Call) -> web.StreamResponse:
             reached = max(reached, answers.cursor)
             counts.update(answers.counts)
             call.context.barrier.wake()
-            await stream.send(b"".join(answers.lines[line] for line in sorted(answers.lines)))
+            await stream.send(answers.lines())
 
         ended_by = await carry_out(_body(call.request), writer, emit, clock=clock, template=template)
         if ended_by is not None and not stream.started:

@@ -35,12 +35,16 @@ class Rejection(msgspec.Struct, frozen=True):
 
 
 class Answers:
-    """Answers to some lines, by line number and already encoded, with their counts and the journal position reached."""
+    """Answers to some lines, by line number, with their counts and the journal position reached.
+
+    `shown`: the identifiers of those that are not rejected, as JSON.
+    """
 
     def __init__(self) -> None:
-        self.lines: dict[int, bytes] = {}
         self.statuses: dict[int, Status] = {}
+        self.rejections: dict[int, Rejection] = {}
         self.cursor = START
+        self.shown: dict[int, bytes] = {}
 
     @property
     def counts(self) -> Counter[str]:
@@ -48,26 +52,38 @@ class Answers:
         return Counter(self.statuses.values())
 
     def give(self, line: int, shown: bytes, status: Status) -> None:
-        """Answer a line; `shown` is its identifier as JSON. The same octets as encoding a `RowAnswer`."""
-        self.lines[line] = b'{"line":%d,"identifier":%b,"status":"%b"}\n' % (line, shown, status.encode())
+        """Answer a line; `shown` is its identifier as JSON."""
+        self.shown[line] = shown
         self.statuses[line] = status
 
     def reject(self, rejection: Rejection) -> None:
-        """Answer a line that is not stored. Long texts of the client's are cut."""
-        name = rejection.identifier
-        answer = RowAnswer(
-            rejection.line,
-            name[:IDENTIFIER_CHARACTERS_MAX] if name is not None else None,
-            "rejected",
-            rejection.code,
-            rejection.field,
-            rejection.message[:MESSAGE_CHARACTERS_MAX],
-        )
-        self.lines[rejection.line] = msgspec.json.encode(answer) + b"\n"
+        """Answer a line that is not stored."""
+        self.rejections[rejection.line] = rejection
         self.statuses[rejection.line] = "rejected"
 
     def add(self, others: "Answers") -> None:
         """Take over the answers to other lines."""
-        self.lines |= others.lines
+        self.shown |= others.shown
+        self.rejections |= others.rejections
         self.statuses |= others.statuses
         self.cursor = max(self.cursor, others.cursor)
+
+    def lines(self) -> bytes:
+        """Return the answers in the order of their lines, as NDJSON of `RowAnswer`; long texts are cut."""
+        return b"".join([self._line(line, self.statuses[line]) for line in sorted(self.statuses)])
+
+    def _line(self, line: int, status: Status) -> bytes:
+        if status != "rejected":
+            # The same octets as encoding a `RowAnswer`.
+            return b'{"line":%d,"identifier":%b,"status":"%b"}\n' % (line, self.shown[line], status.encode())
+        rejection = self.rejections[line]
+        name = rejection.identifier
+        answer = RowAnswer(
+            line,
+            name[:IDENTIFIER_CHARACTERS_MAX] if name is not None else None,
+            status,
+            rejection.code,
+            rejection.field,
+            rejection.message[:MESSAGE_CHARACTERS_MAX],
+        )
+        return msgspec.json.encode(answer) + b"\n"

@@ -7,7 +7,7 @@ the first, in a transaction of its own.
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -34,6 +34,8 @@ from registry.tables.prefixes import Prefix
 
 REFUSALS_MAX: Final = 10
 """A part whose rows depend on each other is tried again without the refused ones at most so many times."""
+PREFIXES_KEPT: Final = timedelta(seconds=1)
+"""A batch may go on below a prefix for so long after it was withdrawn from it."""
 
 Opening = Callable[[], AbstractAsyncContextManager[Connection]]
 """Begins a transaction, or a part of one, that is undone when its block is left with an error."""
@@ -51,6 +53,8 @@ class ChunkWriter:
         self._clock = clock
         self._policy = policy
         self.expects_existing = not policy.may_create
+        self._found: dict[str, Prefix] = {}
+        self._found_at = clock()
 
     async def write(self, chunk: Sequence[Row | Rejection]) -> Answers:
         """Store a chunk's rows and answer every line.
@@ -59,9 +63,12 @@ class ChunkWriter:
         then some rows may be stored, and sending them again finds them unchanged.
         """
         answers, by_prefix = _sorted(chunk)
-        async with connected(self._pool) as connection:
-            found = await self._prefixes(connection, list(by_prefix), answers, by_prefix)
-        for prefix in found:
+        now = self._clock()
+        if not by_prefix.keys() <= self._found.keys() or now - self._found_at > PREFIXES_KEPT:
+            async with connected(self._pool) as connection:
+                found = await self._prefixes(connection, list(by_prefix), answers, by_prefix)
+            self._found, self._found_at = {prefix.prefix: prefix for prefix in found}, now
+        for prefix in [self._found[name] for name in by_prefix if name in self._found]:
             for rows in _rounds(by_prefix[prefix.prefix], prefix):
                 try:
                     await self._write_part(partial(transaction, self._pool), prefix, rows, answers)

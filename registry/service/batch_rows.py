@@ -13,7 +13,7 @@ from identifiers.values import PlainText, Value, ValuesError
 from registry.errors import FieldError
 from registry.service.batch_answers import Rejection
 from registry.service.indexed_values import NOTHING_INDEXED, Indexed, index_values, needs_indexing
-from registry.service.template_rules import are_plainly_good, template_faults
+from registry.service.template_rules import ITEM_INDEX_MIN, template_faults
 from registry.tables.templates import Template
 
 if TYPE_CHECKING:
@@ -65,8 +65,7 @@ def read_line(number: int, line: bytes, timestamp_s: int, template: Template | N
     if isinstance(found, Invalid):
         return Rejection(number, name, found.code, "identifier", found.message)
     if template is None:
-        assert isinstance(found.parts, HandleParts)  # noqa: S101 - the Handle parser makes nothing else
-        return Row(number, found.parts.prefix, found.key, name, _encode(name), values)
+        return plain_row(number, found, values, None)
     row = templated_row(number, found, decoded, template)
     if row.faults and not forgives(template):
         reasons = "; ".join(f"{fault.field}: {fault.message}" for fault in row.faults)
@@ -76,7 +75,7 @@ def read_line(number: int, line: bytes, timestamp_s: int, template: Template | N
 
 def templated_row(number: int, found: "Identifier", values: Sequence[Value], template: Template | None) -> Row:
     """Make a row of checked, stamped values in ascending order of their indexes."""
-    assert isinstance(found.parts, HandleParts)  # noqa: S101 - as above
+    assert isinstance(found.parts, HandleParts)  # noqa: S101 - the Handle parser makes nothing else
     faults = template_faults(template, values) if template is not None else ()
     graded = apply_grades(template, values)
     return Row(
@@ -92,21 +91,22 @@ def templated_row(number: int, found: "Identifier", values: Sequence[Value], tem
     )
 
 
-def plain_row(
-    number: int, found: "Identifier", texts: Sequence[PlainText], template: Template | None, timestamp_s: int
-) -> Row | None:
-    """Make a row of plain texts without making values of them first; None where `templated_row` has to look closer.
+def plain_values(template: Template, texts: Sequence[PlainText], timestamp_s: int) -> bytes | None:
+    """Return plain texts as `templated_row` would have them, without making values of them first.
 
-    That is so if the template narrows or indexes anything, or has anything against a text.
+    None where it has to look closer: the template grades or indexes something, or has anything against a text.
     """
-    if template is None or template.grades or needs_indexing(template) or not are_plainly_good(template, texts):
+    if template.grades or needs_indexing(template):
         return None
-    rendered = render_texts(texts, timestamp=timestamp_s)
-    if rendered is None:
+    if template.required and not template.required_indexes.issubset([index for index, _, _ in texts]):
         return None
+    return render_texts(texts, timestamp=timestamp_s, rules=template.plain, ruled_from=ITEM_INDEX_MIN)
+
+
+def plain_row(number: int, found: "Identifier", rendered: bytes, template: Template | None) -> Row:
+    """Make a row of what is settled: the values as `plain_values` gives them, or none."""
     assert isinstance(found.parts, HandleParts)  # noqa: S101 - as above
-    shown = _encode(found.spelling)
-    return Row(number, found.parts.prefix, found.key, found.spelling, shown, rendered, template)
+    return Row(number, found.parts.prefix, found.key, found.spelling, _encode(found.spelling), rendered, template)
 
 
 def forgives(template: Template) -> bool:

@@ -7,7 +7,6 @@ which the caller waits for.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
 from typing import Final, Literal, TypeVar
@@ -16,8 +15,8 @@ import msgspec
 
 from identifiers.changes import START, Cursor
 from identifiers.handle import check_new_handle
-from identifiers.identifier import HandleParts, Invalid
-from identifiers.values import PlainText, Value, ValuesError, check_values
+from identifiers.identifier import Invalid
+from identifiers.values import Value, ValuesError, check_values
 from registry.authority import Action, Principal, authorise
 from registry.context import RegistryContext
 from registry.database import connected
@@ -34,7 +33,7 @@ from registry.errors import (
 )
 from registry.service import templates
 from registry.service.batch import Pipeline, in_flight_max
-from registry.service.batch_answers import Answers, Rejection, RowAnswer
+from registry.service.batch_answers import MESSAGE_CHARACTERS_MAX, Answers, Rejection
 from registry.service.batch_chunk import ChunkWriter
 from registry.service.batch_policy import ListOp, ListPolicy
 from registry.service.batch_rows import Row, forgives, plain_row, templated_row
@@ -48,9 +47,6 @@ T = TypeVar("T")
 CHUNK_ENTRIES_MAX: Final = 500
 _FIRST_ENTRIES: Final = 100
 _LAST_ENTRIES: Final = 200
-SLICE_ENTRIES: Final = 50
-"""Checked in one turn of the event loop; then PostgreSQL's answers about the chunks before have theirs."""
-
 _BY_INDEX: Final = attrgetter("index")
 
 EntryStatus = Literal["created", "replaced", "unchanged", "withdrawn"]
@@ -67,21 +63,19 @@ _ERRORS: Final[Mapping[str, type[RegistryError]]] = {
 """What an entry's rejection would be as the answer to a single request; a conflict where nothing is said."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One entry: the identifier as written, the code of its template, and its values. A deletion names only the first.
 
-    Values may come in any order; they are checked here. Those that are nothing but text may come as `texts` instead.
+    Values may come in any order; they are checked here. Those that `plain_values` has rendered are `plain` instead.
     """
 
     identifier: str
     template: str | None = None
     values: tuple[Value, ...] = ()
-    texts: tuple[PlainText, ...] = ()
+    plain: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class EntryResult:
+class EntryResult(msgspec.Struct, frozen=True):
     """What became of an entry: `error` says why nothing did."""
 
     identifier: str
@@ -158,8 +152,6 @@ class _List:
         await self._learn_templates({entry.template for entry in entries} - self.templates.keys())
         chunk: list[Row | Rejection] = []
         for at, entry in enumerate(entries, len(self.entries)):
-            if at % SLICE_ENTRIES == 0:
-                await asyncio.sleep(0)
             row = _read(at, entry, self.templates[entry.template], self.policy.op, self._timestamp_s)
             if isinstance(row, RegistryError):
                 self.results[at] = EntryResult(entry.identifier, error=row)
@@ -180,7 +172,7 @@ class _List:
             self.results[at] = (
                 EntryResult(name, status)
                 if status in ("created", "replaced", "unchanged", "withdrawn")
-                else EntryResult(name, error=_error(answers.lines[at]))
+                else EntryResult(name, error=_error(answers.rejections[at]))
             )
 
     async def _learn_templates(self, codes: set[str | None]) -> None:
@@ -203,22 +195,16 @@ def _read(
     if isinstance(found, Invalid):
         return InvalidRequest(found.code, found.message, errors=(FieldError("identifier", found.message),))
     if op == "delete":
-        assert isinstance(found.parts, HandleParts)  # noqa: S101 - the Handle parser makes nothing else
-        return Row(at, found.parts.prefix, found.key, found.spelling, msgspec.json.encode(found.spelling), b"[]")
+        return plain_row(at, found, b"[]", None)
     if isinstance(template, RegistryError):
         return template
-    if (
-        entry.texts
-        and not entry.values
-        and (row := plain_row(at, found, entry.texts, template, timestamp_s)) is not None
-    ):
-        return row
-    sent = entry.values + tuple(Value(index, type_, text.encode()) for index, type_, text in entry.texts)
+    if entry.plain is not None:
+        return plain_row(at, found, entry.plain, template)
     try:
-        check_values(sent)
+        check_values(entry.values)
     except ValuesError as error:
         return one_field("bad_values", error.field or "values", error.message)
-    values = [msgspec.structs.replace(value, timestamp=timestamp_s) for value in sent]
+    values = [msgspec.structs.replace(value, timestamp=timestamp_s) for value in entry.values]
     values.sort(key=_BY_INDEX)
     row = templated_row(at, found, values, template)
     if template is not None and row.faults and not forgives(template):
@@ -226,11 +212,8 @@ def _read(
     return row
 
 
-def _error(line: bytes) -> RegistryError:
-    """Make of the answer to a rejected line what it would be as the answer to a single request."""
-    answer = _decode_answer(line)
-    fault = FieldError(answer.field or "identifier", answer.message)
-    return _ERRORS.get(answer.code, Conflict)(answer.code, answer.message, errors=(fault,))
-
-
-_decode_answer = msgspec.json.Decoder(RowAnswer).decode
+def _error(rejection: Rejection) -> RegistryError:
+    """Make of a rejected line what it would be as the answer to a single request."""
+    message = rejection.message[:MESSAGE_CHARACTERS_MAX]
+    fault = FieldError(rejection.field or "identifier", message)
+    return _ERRORS.get(rejection.code, Conflict)(rejection.code, message, errors=(fault,))

@@ -231,5 +231,5 @@ async def _done(connection: Connection, job: Job, answers: Answers) -> Stepped:
     await jobs.drop_input(connection, job.id, job.step)
     counts = Counter(job.counts) + answers.counts
     state: State = "done" if counts.total() == job.rows_total else "running"
-    results = b"".join(answers.lines[line] for line in sorted(answers.lines))
+    results = answers.lines()
     return Stepped(replace(job, state=state, step=job.step + 1, counts=counts), results)

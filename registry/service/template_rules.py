@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from identifiers.values import PlainText, Value
+from identifiers.values import TextRule, Value
 from registry.errors import FIELD_ERRORS_MAX, FieldError
 from registry.service.item_values import data_faults
 from registry.tables.templates import Item, Template
@@ -38,26 +38,7 @@ def template_faults(template: Template, values: Sequence[Value], *, before: Sequ
     return faults[:FIELD_ERRORS_MAX]
 
 
-def are_plainly_good(template: Template, texts: Sequence[PlainText]) -> bool:
-    """Say whether texts break no rule of a template that asks only types, lengths and presence of them.
-
-    False says nothing: `template_faults` has to look.
-    """
-    plain = template.plain
-    for index, type_, text in texts:
-        rule = plain.get(index)
-        if rule is None:
-            if index >= ITEM_INDEX_MIN or index in template.by_index:
-                return False
-        elif type_ != rule[0] or not rule[1] <= len(text) <= rule[2]:
-            return False
-    if not template.required:
-        return True
-    given = {index for index, _, _ in texts}
-    return all(item.index in given for item in template.required)
-
-
-def _is_plainly_good(plain: tuple[str, int, int] | None, value: Value) -> bool:
+def _is_plainly_good(plain: TextRule | None, value: Value) -> bool:
     """Say whether a value is text of an item that asks no more than a type and a length, and good: nearly all are."""
     if plain is None or value.type != plain[0]:
         return False

@@ -17,20 +17,22 @@ from registry.errors import Gone, NotFound, RegistryError
 from registry.service import identifiers as service
 from registry.service import records
 from registry.service.batch_policy import ListOp
-from registry.service.identifier_list import SLICE_ENTRIES, Entry, EntryResult, cut, write_list
+from registry.service.identifier_list import Entry, EntryResult, cut, write_list
 from registry.service.prefixes import check_takes_registrations
 from registry.snms.call import Call
 from registry.snms.entries import (
     HANDLE_CHARACTERS_MAX,
     Registration,
     handle_of,
+    is_name,
     plain_entries,
+    read_again,
     read_entries,
     read_registration,
 )
 from registry.snms.envelope import Refusal, Status, refused
 from registry.snms.refusals import BAD_HANDLE, refusal_of, unknown_prefix
-from registry.snms.values import TEMPLATE_INDEX, TEMPLATE_TYPE, check_values, plain_texts, record_values
+from registry.snms.values import TEMPLATE_INDEX, TEMPLATE_TYPE, check_values, plain_record, record_values
 from registry.tables import identifiers as table
 from registry.tables import prefixes, templates
 from registry.tables.identifiers import Record
@@ -41,6 +43,8 @@ T = TypeVar("T")
 
 ENTRIES_MAX: Final = 2_000
 """Most entries of one list."""
+SLICE_ENTRIES: Final = 50
+"""Checked in one turn of the event loop; then PostgreSQL's answers about the chunks before have theirs."""
 NOT_FOUND: Final = "没有找到标识"
 NOT_THERE: Final = "标识不存在"
 ALREADY_THERE: Final = "标识已存在"
@@ -150,9 +154,10 @@ async def _write_many(call: Call, op: ListOp) -> msgspec.Raw:
     plain = plain_entries(await call.body())
     body = _checked_list(plain if plain is not None else await call.json())
     known = _Known(call.context.pool, call.principal)
+    timestamp_s = int(call.now.timestamp())
 
     async def checked(chunk: Sequence[Registration | Refusal]) -> list[Entry | Refusal]:
-        return await _entries(known, op, chunk)
+        return await _entries(known, op, chunk, timestamp_s)
 
     return await _write_list(call, op, body, plain if plain is not None else read_entries(body), checked)
 
@@ -217,27 +222,37 @@ def _bad_handle() -> Refusal:
     return refused("参数handle取值不合法", "bad_parameter", "handle")
 
 
-async def _entries(known: "_Known", op: ListOp, sent: Sequence[Registration | Refusal]) -> list[Entry | Refusal]:
+async def _entries(
+    known: "_Known", op: ListOp, sent: Sequence[Registration | Refusal], timestamp_s: int
+) -> list[Entry | Refusal]:
     """Check entries as far as it goes without writing."""
     stored = await known.stored_texts(sent) if op == "update" else {}
     entries: list[Entry | Refusal] = []
-    for one in sent:
-        if len(entries) % SLICE_ENTRIES == 0:
+    for number, one in enumerate(sent, 1):
+        if number % SLICE_ENTRIES == 0:
             await asyncio.sleep(0)
         if isinstance(one, Refusal):
             entries.append(one)
             continue
-        try:
-            template = known.met(one) or await known.template(one)
-            if (texts := plain_texts(template, one.version, one.values)) is not None:
-                entries.append(Entry(one.handle, template.code, texts=texts))
+        template = known.met(one)
+        if template is not None and is_name(one.handle):
+            plain = plain_record(template, one.version, one.values, timestamp_s)
+            if plain is not None:
+                entries.append(Entry(one.handle, template.code, plain=plain))
                 continue
-            check_values(template, one.values, stored.get(one.handle, {}))
-        except (Refusal, RegistryError) as error:
-            entries.append(refusal_of(error) or _bad_handle())
-        else:
-            entries.append(Entry(one.handle, template.code, record_values(one.version, one.values)))
+        entries.append(await _carefully(known, one, stored.get(one.handle, {})))
     return entries
+
+
+async def _carefully(known: "_Known", sent: Registration, stored: Mapping[int, str]) -> Entry | Refusal:
+    """Check an entry in the documented order."""
+    try:
+        read = read_again(sent)
+        template = known.met(read) or await known.template(read)
+        check_values(template, read.values, stored)
+    except (Refusal, RegistryError) as error:
+        return refusal_of(error) or _bad_handle()
+    return Entry(read.handle, template.code, record_values(read.version, read.values))
 
 
 class _Known:
@@ -279,9 +294,9 @@ class _Known:
         return texts
 
     async def _prefix(self, connection: Connection, handle: str) -> Prefix:
-        name = handle.partition("/")[0]
+        name = _prefix_of(handle)
         if name not in self._prefixes:
-            self._prefixes[name] = await _outcome(_writable_prefix(connection, self._principal, handle))
+            self._prefixes[name] = await _outcome(_writable(connection, self._principal, name))
         return _raised(self._prefixes[name])
 
 
@@ -307,12 +322,20 @@ async def _checked(connection: Connection, principal: Principal, sent: Registrat
 
 
 async def _writable_prefix(connection: Connection, principal: Principal, handle: str) -> Prefix:
+    return await _writable(connection, principal, _prefix_of(handle))
+
+
+def _prefix_of(handle: str) -> str:
     parsed = parse_handle(handle) if "/" in handle else check_new_handle(handle)
     if isinstance(parsed, Invalid):
         raise refused(f"{BAD_HANDLE}: {parsed.message}", parsed.code, "handle")
     assert isinstance(parsed.parts, HandleParts)  # noqa: S101 - the Handle parser makes nothing else
+    return parsed.parts.prefix
+
+
+async def _writable(connection: Connection, principal: Principal, name: str) -> Prefix:
     authorise(principal, Action.WRITE_IDENTIFIER)
-    prefix = await prefixes.by_prefix(connection, parsed.parts.prefix)
+    prefix = await prefixes.by_prefix(connection, name)
     if prefix is None:
         raise unknown_prefix("handle")
     check_reaches(principal, Action.WRITE_IDENTIFIER, prefix.enterprise)

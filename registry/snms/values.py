@@ -9,6 +9,8 @@ from typing import Final
 import msgspec
 
 from identifiers.values import PlainText, Value
+from registry.service.batch_rows import plain_values
+from registry.service.template_rules import ITEM_INDEX_MIN
 from registry.snms.envelope import refused
 from registry.tables.templates import Item, Template
 
@@ -79,29 +81,19 @@ def _check_text(item: Item, value: Sent) -> None:
         raise refused(f"属性{item.type}长度应在{shortest}到{longest}之间", "bad_length", item.type)
 
 
-def plain_texts(template: Template, version: str, sent: Sequence[Sent]) -> tuple[PlainText, ...] | None:
-    """Return a registration's values for the record, the template's version among them, if nothing is to be said.
+def plain_record(template: Template, version: str, sent: Sequence[Sent], timestamp_s: int) -> bytes | None:
+    """Return the JSON of a registration's values for the record, the template's version among them, ready to store.
 
     That is so where each is text of an item that asks no more than a length, in the order of the indexes; None for all
     else, good or bad. What passes here passes `check_values` too.
     """
-    plain = template.plain
-    found = [(TEMPLATE_INDEX, TEMPLATE_TYPE, version)]
-    last = TEMPLATE_INDEX
+    texts: list[PlainText] = [(TEMPLATE_INDEX, TEMPLATE_TYPE, version)]
     for value in sent:
-        index, text = value.index, value.data.value
-        rule = plain.get(index)
-        if rule is None or index <= last or value.type != rule[0] or value.data.format != "string":
+        data = value.data
+        if data.format != "string" or len(data.value) > VALUE_CHARACTERS_MAX or value.index < ITEM_INDEX_MIN:
             return None
-        if not rule[1] <= len(text) <= rule[2] or len(text) > VALUE_CHARACTERS_MAX:
-            return None
-        last = index
-        found.append((index, value.type, text))
-    if template.required:
-        given = {index for index, _, _ in found}
-        if not all(item.index in given for item in template.required):
-            return None
-    return tuple(found)
+        texts.append((value.index, value.type, data.value))
+    return plain_values(template, texts, timestamp_s)
 
 
 def record_values(version: str, sent: Sequence[Sent]) -> tuple[Value, ...]:

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 import asyncpg
 import orjson
 
-from identifiers.values import RECORD_OCTETS_MAX
+from identifiers.values import RECORD_OCTETS_MAX, TextRule
 from registry.database import Connection
 
 DataType = Literal["string", "number", "date", "reference", "file", "image", "audio", "video"]
@@ -115,7 +115,7 @@ class Template:
 
     `master_data` maps columns of T9 to the types of the items that fill them; None: items named after a column fill
     it. The members behind it are made from the items: `grades` are those above 1, `required` the items that are
-    required and enabled, `plain` type, shortest and longest text of enabled strings in the format text. `needs_unique`,
+    required and enabled, `plain` the rules for enabled strings in the format text. `needs_unique`,
     `needs_search` and `needs_references` say whether some item's value must occur in one record only, can be searched
     for, or names another identifier.
     """
@@ -142,7 +142,8 @@ class Template:
     by_index: Mapping[int, Item] = field(init=False, repr=False, compare=False)
     grades: Mapping[int, int] = field(init=False, repr=False, compare=False)
     required: tuple[Item, ...] = field(init=False, repr=False, compare=False)
-    plain: Mapping[int, tuple[str, int, int]] = field(init=False, repr=False, compare=False)
+    required_indexes: frozenset[int] = field(init=False, repr=False, compare=False)
+    plain: Mapping[int, TextRule] = field(init=False, repr=False, compare=False)
     needs_unique: bool = field(init=False, repr=False, compare=False)
     needs_search: bool = field(init=False, repr=False, compare=False)
     needs_references: bool = field(init=False, repr=False, compare=False)
@@ -154,6 +155,7 @@ class Template:
             "by_index": {item.index: item for item in items},
             "grades": {item.index: item.grade for item in items if item.grade > 1},
             "required": tuple(item for item in items if item.required and item.enabled),
+            "required_indexes": frozenset(item.index for item in items if item.required and item.enabled),
             "plain": {item.index: _plain_limits(item) for item in items if _is_plain(item)},
             "needs_unique": any(item.unique for item in items),
             "needs_search": any(item.searchable for item in items),
@@ -167,7 +169,7 @@ def _is_plain(item: Item) -> bool:
     return item.enabled and item.data_type == "string" and item.format == "text"
 
 
-def _plain_limits(item: Item) -> tuple[str, int, int]:
+def _plain_limits(item: Item) -> TextRule:
     shortest = max(item.length_min or 0, int(item.required))
     return item.type, shortest, RECORD_OCTETS_MAX if item.length_max is None else item.length_max
 

@@ -186,7 +186,7 @@ async def test_maintenance_makes_seals_and_drops_and_may_be_repeated(opened: Con
     for _ in range(2):
         await maintain(opened, TODAY)
         assert await journal.read_changes(opened, START, 10) == []
-        assert await opened.fetchval("SELECT to_regclass($1)", partition(TODAY + 7 * DAY)) is not None
+        assert await opened.fetchval("SELECT to_regclass($1)", partition(TODAY + DAY)) is not None
         assert await opened.fetchval("SELECT to_regclass($1)", partition(TODAY - 40 * DAY)) is None
     assert await opened.fetchval("SELECT count(*) FROM journal_sealed_days") == 1
     assert isinstance(await opened.fetchval("SELECT max(day) FROM journal_sealed_days"), date)

@@ -282,6 +282,22 @@ async def test_batches_answer_each_entry_in_order(client: Client) -> None:
     assert ok(await client("DELETE", f"{DATA}/batchDelete", [f"{PREFIX}/OLD"]))[0]["code"] == 1
 
 
+@pytest.mark.parametrize("call", ["batchCreate", "batchUpdate"])
+async def test_a_name_that_is_none_says_nothing_of_those_behind_it(client: Client, call: str) -> None:
+    if call == "batchUpdate":
+        assert ok(await client("POST", DATA, registration("SN1", value(2000, "product_name", "before"))))
+    entries = [
+        registration("\t"),
+        registration("x" * 250),
+        {**registration("SN2"), "handle": PREFIX},
+        registration("SN1"),
+    ]
+    method = "POST" if call == "batchCreate" else "PUT"
+    results = ok(await client(method, f"{DATA}/{call}", entries))
+    assert [one["code"] for one in results] == [-2, -2, -2, 1], results
+    assert [len(one["handle"]) <= 255 for one in results] == [True] * 4
+
+
 async def test_a_batch_has_1_to_2000_entries_or_nothing_is_done(client: Client) -> None:
     many = [registration(f"N{number}") for number in range(2_001)]
     assert refusal(await client("POST", f"{DATA}/batchCreate", many)) == "批量操作最多支持2000条"
