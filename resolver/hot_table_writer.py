@@ -45,7 +45,7 @@ class Records(Protocol):
         """How many records there are."""
 
 
-HOT_TABLE_STATES: Final = ("live", "filling", "off")
+HOT_TABLE_STATES: Final = ("live", "growing", "filling", "off")
 
 
 class HotTableFigures(NamedTuple):
@@ -108,7 +108,7 @@ class HotTableWriter:
         table = self._live or self._filling
         if table is None:
             return HotTableFigures("off", 0, 0, 0)
-        state = "filling" if self._live is None else "live"
+        state = "filling" if self._live is None else "live" if self._filling is None else "growing"
         return HotTableFigures(state, table.entries, table.octets, table.garbage_octets)
 
     def applied(self, records: Iterable[tuple[bytes, bytes]], cursor: Cursor) -> None:

@@ -36,6 +36,7 @@ def measure_registry_load(bench: settings.Settings, wanted: set[Measure], say: S
         if measures.SINGLES in wanted:
             outcomes.append(_singles(node, bench, say))
         if measures.SNMS_BATCH in wanted:
+            node.warm(bench.records)
             outcomes.append(_snms(node, bench, say))
     if measures.SEARCH in wanted:
         outcomes.append(measure_searches(bench, say))

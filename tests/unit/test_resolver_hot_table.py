@@ -279,6 +279,17 @@ def test_a_table_grows_under_a_reader_that_never_loses_a_record(stand: Stand) ->
     assert len(list(stand.generation.glob("hot-*"))) == 2, "slots and entries of the current table only"
 
 
+def test_a_table_says_that_a_larger_one_is_being_filled(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hot_table_writer, "SLICE_RECORDS", 3)
+    for number in range(100):
+        stand.put(f"{PREFIX}/N{number}", SMALL)
+    stand.clock.now += hot_table_writer.LOOK_S
+    assert stand.table.tend()
+    assert stand.table.figures.state == "growing"
+    stand.tend()
+    assert stand.table.figures.state == "live"
+
+
 def test_a_full_table_takes_no_new_keys_but_still_changes_those_it_has(stand: Stand) -> None:
     for number in range(100):
         stand.put(f"{PREFIX}/N{number}", SMALL)
