@@ -70,6 +70,7 @@ class HotTableFile:
             raise
         self._slots = self._words[HEADER_OCTETS // SLOT_OCTETS :]
         self._mask = self.slots - 1
+        self._full = FULL_AT * self.slots
         self._room = about.st_size
         self._end: int = self._words[Word.DATA_END]
         self.entries: int = self._words[Word.ENTRIES]
@@ -134,7 +135,7 @@ class HotTableFile:
         self._words[Word.CURSOR_XID], self._words[Word.CURSOR_SEQ] = _UNSETTLED
         if self.load >= FULL_AT:
             changes = [change for change in changes if change[1] is None or self._place(change[0])[2]]
-        at = self._append(b"".join(entry for _, entry in changes if entry is not None), octets_min)
+        at = self._append(b"".join([entry for _, entry in changes if entry is not None]), octets_min)
         for key, entry in changes:
             if entry is None:
                 self._remove(key)
@@ -214,10 +215,13 @@ class HotTableFile:
 
     def _point(self, key: bytes, offset: int, octets: int) -> None:
         """Let the key's slot point at its new entry."""
-        at, hashed, before_octets = self._place(key)
+        hashed = xxh3_64_intdigest(key)
+        at, before_octets = hashed & self._mask, 0
+        if self._slots[at]:
+            at, hashed, before_octets = self._place(key)
         if not before_octets:
             if not self._slots[at]:
-                if self.load >= FULL_AT:
+                if self.used >= self._full:
                     self.garbage_octets += octets
                     return
                 self.used += 1

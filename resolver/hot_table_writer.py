@@ -7,8 +7,10 @@ By hand: delete `hot*` in the generation's directory, or set `replica.hot_table`
 """
 
 import logging
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Collection, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from time import monotonic
@@ -24,6 +26,8 @@ from resolver.record import Record, RecordDamaged
 SLICE_RECORDS: Final = 5_000
 SLICE_S: Final = 0.006
 """How much of a filling is done at a time: reading so long, and about as long again for writing."""
+BESIDE_MIN: Final = 50
+"""Entries of so many records are made while the disk is waited for; fewer take less time than asking for that."""
 LOOK_S: Final = 1.0
 RETRY_S: Final = 60.0
 GROW_AT: Final = 0.6
@@ -79,6 +83,8 @@ class HotTableWriter:
         self._live: HotTableFile | None = None
         self._filling: HotTableFile | None = None
         self._position = b""
+        self._prepared: Callable[[], list[Written]] | None = None
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="hot-table")
         self._look_at = self._retry_at = float("-inf")
         self._failing = False
 
@@ -111,13 +117,26 @@ class HotTableWriter:
         state = "filling" if self._live is None else "live" if self._filling is None else "growing"
         return HotTableFigures(state, table.entries, table.octets, table.garbage_octets)
 
-    def applied(self, records: Iterable[tuple[bytes, bytes]], cursor: Cursor) -> None:
-        """Take over records that LMDB has just committed; call before anybody is told of `cursor`."""
-        self._cursor = cursor
+    def prepare(self, records: Collection[tuple[bytes, bytes]]) -> None:
+        """Make entries of records that LMDB is about to commit, many of them beside the caller.
+
+        Nothing is changed before `applied`. What was prepared earlier, for a commit that failed, is forgotten.
+        """
         if self._live is None and self._filling is None:
+            self._prepared = None
+        elif len(records) >= BESIDE_MIN:
+            self._prepared = self._beside.submit(_entries_of, records).result
+        else:
+            self._prepared = partial(_entries_of, records)
+
+    def applied(self, cursor: Cursor) -> None:
+        """Take over the records prepared, which LMDB has just committed; call before anybody is told of `cursor`."""
+        self._cursor = cursor
+        prepared, self._prepared = self._prepared, None
+        if prepared is None:
             return
         try:
-            changes = [(key, entry_of(key, record)) for key, record in records]
+            changes = prepared()
             self._change_live(changes)
             # What is behind the walk will be met by it.
             self._change_filling([change for change in changes if change[0] <= self._position])
@@ -146,6 +165,7 @@ class HotTableWriter:
 
     def close(self) -> None:
         """Leave a live table for the next start; give up one that is being filled."""
+        self._beside.shutdown()
         self._drop_filling()
         if self._live is not None:
             self._live.close()
@@ -267,6 +287,10 @@ def _discard(table: HotTableFile) -> None:
 def _outgrown(table: HotTableFile) -> bool:
     garbage = table.garbage_octets
     return table.load > GROW_AT or (garbage > GARBAGE_OCTETS_MIN and 2 * garbage > table.octets)
+
+
+def _entries_of(records: Collection[tuple[bytes, bytes]]) -> list[Written]:
+    return [(key, entry_of(key, record)) for key, record in records]
 
 
 def _entry_if_intact(key: bytes, record: bytes) -> bytes | None:

@@ -139,12 +139,14 @@ class ReplicaWriter:
         A full map is doubled up to its limit and the batch tried again.
         """
         # In the order of keys, changes of one key still in theirs: neighbours share pages.
-        rendered = sorted((_rendered(change) for change in changes), key=_BY_KEY)
+        rendered = sorted([_rendered(change) for change in changes], key=_BY_KEY)
+        records = {key: octets for name, key, octets in rendered if name == RECORDS}
+        others = [one for one in rendered if one[0] and one[0] != RECORDS]
         reached = cursor or (changes[-1].cursor if changes else self.cursor)
-        prefix_version = self._prefix_version + any(name == PREFIXES for name, _, _ in rendered)
+        prefix_version = self._prefix_version + any(name == PREFIXES for name, _, _ in others)
         while True:
             try:
-                self._write(rendered, reached, prefix_version)
+                self._write(records, others, reached, prefix_version)
             except lmdb.MapFullError:
                 self._grow()
             else:
@@ -152,7 +154,7 @@ class ReplicaWriter:
                 self._prefix_version = prefix_version
                 break
         if self.hot_table is not None:
-            self.hot_table.applied(((key, octets) for name, key, octets in rendered if name == RECORDS), reached)
+            self.hot_table.applied(reached)
 
     def keep_hot_table(self, *, wanted: bool) -> None:
         """Keep a hot table beside a published generation from now on, or see that there is none.
@@ -172,24 +174,23 @@ class ReplicaWriter:
             if cursor.set_range(key) if key else cursor.first():
                 yield from (item for item in cursor.iternext() if item[0] != key)
 
-    def _write(self, rendered: list[tuple[bytes, bytes, bytes]], cursor: Cursor, prefix_version: int) -> None:
+    def _write(
+        self, records: Mapping[bytes, bytes], others: list[tuple[bytes, bytes, bytes]], cursor: Cursor, prefixes: int
+    ) -> None:
         databases = self._databases
-        records = {key: octets for name, key, octets in rendered if name == RECORDS}
         with self._environment.begin(write=True) as transaction:
-            self._put_records(transaction, records)
-            for name, key, octets in rendered:
-                if name == RECORDS or not name:
-                    continue
+            self._put_records(transaction, list(records.items()))
+            for name, key, octets in others:
                 if octets:
                     transaction.put(key, octets, db=databases[name])
                 else:
                     transaction.delete(key, db=databases[name])
             transaction.put(b"cursor", CURSOR.pack(*cursor), db=databases[META])
-            transaction.put(b"prefixes", b"%d" % prefix_version, db=databases[META])
+            transaction.put(b"prefixes", b"%d" % prefixes, db=databases[META])
+            if self.hot_table is not None:
+                self.hot_table.prepare(records.items())  # while the commit waits for the disk
 
-    def _put_records(self, transaction: lmdb.Transaction, records: Mapping[bytes, bytes]) -> None:
-        """Put records in the order of their keys, the last of each key."""
-        ordered = list(records.items())
+    def _put_records(self, transaction: lmdb.Transaction, ordered: list[tuple[bytes, bytes]]) -> None:
         with transaction.cursor(db=self._databases[RECORDS]) as cursor:
             last = bytes(cursor.key()) if cursor.last() else b""
             behind = bisect_right(ordered, last, key=_KEY)
