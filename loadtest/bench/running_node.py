@@ -60,7 +60,8 @@ class BenchNode:
     def warm(self, records: int) -> None:
         """Wait until the hot table has all records and room for more, and read it through.
 
-        What is measured has been up for a while. The rest of the replica answers nothing of what is measured, and would drive the table out of memory.
+        What is measured has been up for a while. The rest of the replica answers nothing of it, and would drive the
+        table out of memory.
         """
         deadline_s = time.monotonic() + HOT_TABLE_TIMEOUT_S
         while self._hot_records() < records:
