@@ -46,10 +46,10 @@ _BENEATH_THE_DRIVER = sys.stdlib_module_names | {"uvloop"}
 _AGAIN = "nothing is lost that was answered with success: wait a moment and send the request again"
 
 
-async def connect(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
-    """Open one connection for a reader of its own. Raises the driver's errors."""
+async def connect(dsn: str, **session: str) -> "asyncpg.Connection[asyncpg.Record]":
+    """Open one connection for a reader of its own, with PostgreSQL's settings for it. Raises the driver's errors."""
     # Snapshots are long, and what a reader leaves idle it holds no row or place in the journal with.
-    settings = _SESSION | {"statement_timeout": "0", "idle_in_transaction_session_timeout": "15min"}
+    settings = _SESSION | {"statement_timeout": "0", "idle_in_transaction_session_timeout": "15min"} | session
     return await asyncpg.connect(
         dsn, timeout=CONNECT_TIMEOUT_S, command_timeout=COMMAND_TIMEOUT_S, server_settings=settings
     )
