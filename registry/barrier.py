@@ -26,7 +26,7 @@ class ReplicaBarrier:
         self._path = path
         self._position: Cursor | None = None
         self._writer: asyncio.StreamWriter | None = None
-        self._waiting: list[tuple[Cursor, int, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[Cursor, int, asyncio.Future[bool]]] = []
         self._number = itertools.count()
         self._wake_is_due = False
         self._task: asyncio.Task[None] | None = None
@@ -58,16 +58,15 @@ class ReplicaBarrier:
         """Wait until the replica holds everything up to `cursor`; False if it does not within `timeout_s`."""
         if self._position is not None and self._position >= cursor:
             return True
-        reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        reached: asyncio.Future[bool] = loop.create_future()
         heapq.heappush(self._waiting, (cursor, next(self._number), reached))
+        patience = loop.call_later(timeout_s, _give_up, reached)
         try:
-            async with asyncio.timeout(timeout_s):
-                await reached
-        except TimeoutError:
-            return False
+            return await reached
         finally:
+            patience.cancel()
             self._drop_ended()
-        return True
 
     def _drop_ended(self) -> None:
         # While no follower answers, waits end by time-out in about their order, so the heap does not grow.
@@ -107,4 +106,9 @@ class ReplicaBarrier:
         while self._waiting and self._waiting[0][0] <= position:
             _, _, reached = heapq.heappop(self._waiting)
             if not reached.done():
-                reached.set_result(None)
+                reached.set_result(True)
+
+
+def _give_up(waiting: asyncio.Future[bool]) -> None:
+    if not waiting.done():
+        waiting.set_result(False)

@@ -83,7 +83,7 @@ class PostgresJournalSource:
             if self._connection is None or self._connection.is_closed():
                 # Another server may answer now, or the same one restored: nothing known of it is kept.
                 await self.aclose()
-                # Left to itself, PostgreSQL plans each reading anew, which takes it three times as long as to carry out.
+                # Left to itself, PostgreSQL plans each reading anew: three times the time of carrying it out.
                 self._connection = await connect(self._dsn, plan_cache_mode="force_generic_plan")
             yield self._connection
         except _FAILURES as error:

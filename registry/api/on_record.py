@@ -2,7 +2,6 @@
 
 import hmac
 import re
-import secrets
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -11,6 +10,7 @@ from aiohttp.typedefs import Middleware
 
 from registry.api.problems import peer_of
 from registry.context import RegistryContext
+from registry.ids import new_request_id
 from registry.origin import OK, Origin, acting
 from registry.service.audit import Recorder
 
@@ -67,7 +67,7 @@ def _origin(request: web.Request) -> Origin:
         address=peer_of(request),
         action=f"{request.method[:16]} {pattern}",
         object=object_of(request.raw_path),
-        request_id=sent if _REQUEST_ID.fullmatch(sent) else secrets.token_hex(16),
+        request_id=sent if _REQUEST_ID.fullmatch(sent) else new_request_id(),
     )
 
 

@@ -4,7 +4,6 @@ Only what the API would answer with 201 or 202 is answered here. Everything else
 decides anew and refuses in its own words; so this one need not know its rules.
 """
 
-import secrets
 from datetime import datetime
 from email.utils import format_datetime
 from http import HTTPStatus
@@ -18,6 +17,7 @@ from registry.api.on_record import REQUEST_ID, object_of
 from registry.authority import Action, Principal, authorise
 from registry.context import RegistryContext
 from registry.errors import RegistryError
+from registry.ids import new_request_id
 from registry.origin import Origin, acting
 from registry.quota_memo import MEMO
 
@@ -41,7 +41,7 @@ class PlainRegistrations:
         name, plain = rest_of(asked.target, PATH), decode_plain_body(asked.body)
         if principal is None or name is None or plain is None or not self._lets_in(principal, now):
             return None
-        origin = Origin(asked.address, ACTION, object_of(asked.target), secrets.token_hex(16), principal.account)
+        origin = Origin(asked.address, ACTION, object_of(asked.target), new_request_id(), principal.account)
         values, template = plain
         with acting(origin):
             written = await context.registrar.register(principal, now, name, values=values, template=template)
