@@ -48,6 +48,7 @@ def loaded_node(work: Path, records: int, name: str = "idnode") -> Iterator[Benc
     with bench_node(data_dir, name) as node:
         if not mark.exists() or mark.read_bytes() != wanted:
             asyncio.run(_load(node, settings.keys_of(records)))
+            node.settle()
             mark.write_bytes(wanted)
         yield node
 

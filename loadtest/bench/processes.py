@@ -41,6 +41,14 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def command_line(pid: int) -> bytes:
+    """Return how a process calls itself; empty for one that has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def cpu_s(pid: int) -> float:
     """Return the user and system time of a process, all its threads together, in seconds of 10 ms resolution."""
     fields = _after_name(pid)

@@ -19,7 +19,7 @@ from urllib.parse import quote
 import msgspec
 
 from loadtest.bench import settings
-from loadtest.bench.processes import descendants, pin
+from loadtest.bench.processes import command_line, descendants, pin
 from loadtest.peers.served import Served, ServerFailed, free_port, running, wait_until
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 START_TIMEOUT_S = 300.0
 HOT_TABLE_TIMEOUT_S = 600.0
+VACUUM_BEGINS_S = 65.0
+VACUUM_TIMEOUT_S = 600.0
 HOT_TABLE_LIVE = b'idnode_hot_table_state{process="follower",state="live"} 1.0'
 HOT_TABLE_ENTRIES = re.compile(rb'^idnode_hot_table_entries\{process="follower"\} (\S+)$', re.MULTILINE)
 # One source asks for all that one client can: how a node bounds a source is not what is measured.
@@ -56,6 +58,21 @@ class BenchNode:
         for pid in (self.pid, *descendants(self.pid)):
             with contextlib.suppress(FileNotFoundError):
                 pin(pid, settings.SERVER_CORE if pid == self.served.worker_pid else settings.CLIENT_CORE)
+
+    def settle(self) -> None:
+        """Wait until PostgreSQL has vacuumed what was loaded: it looks once a minute, and would do so while measuring.
+
+        A node that has been stopped meanwhile begins anew.
+        """
+        time.sleep(VACUUM_BEGINS_S)
+        deadline_s = time.monotonic() + VACUUM_TIMEOUT_S
+        while self._is_vacuuming():
+            if time.monotonic() > deadline_s:
+                raise ServerFailed("PostgreSQL has not vacuumed what was loaded")
+            time.sleep(1)
+
+    def _is_vacuuming(self) -> bool:
+        return any(b"autovacuum worker" in command_line(pid) for pid in descendants(self.pid))
 
     def warm(self, records: int) -> None:
         """Wait until the hot table has all records and room for more, and read it through.
