@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # Raised when rows are made differently, so that an older data directory is not taken for a current one.
 ROWS_VERSION = 1
+SETTLED_FROM = 100_000
+"""Fewer records PostgreSQL vacuums in a moment."""
 _MARK = "loaded.json"
 
 
@@ -48,7 +50,8 @@ def loaded_node(work: Path, records: int, name: str = "idnode") -> Iterator[Benc
     with bench_node(data_dir, name) as node:
         if not mark.exists() or mark.read_bytes() != wanted:
             asyncio.run(_load(node, settings.keys_of(records)))
-            node.settle()
+            if records >= SETTLED_FROM:
+                node.settle()
             mark.write_bytes(wanted)
         yield node
 
