@@ -67,15 +67,18 @@ class FeedReports:
         """The tables there are."""
         return (*ORDER, IDENTIFIERS, *facts.TABLES)
 
-    async def rows(self, connection: Connection, changes: Sequence[Change], view: View) -> Mapping[int, list[FeedRow]]:
+    async def rows(
+        self, connection: Connection, changes: Sequence[Change], view: View, wanted: frozenset[str]
+    ) -> Mapping[int, list[FeedRow]]:
         """Return the rows of each change by its place in `changes`; a thing touched again is told with the last."""
         found: dict[int, list[FeedRow]] = {}
-        await self._identifiers(connection, changes, view, found)
-        await self._reported(connection, changes, view, found)
-        await _facts(connection, changes, view, found)
+        if IDENTIFIERS in wanted:
+            await self._identifiers(connection, changes, view, found)
+            await self._reported(connection, changes, view, found)
+        await _facts(connection, changes, view, wanted, found)
         touched: dict[str, int] = {}
         for at, change in enumerate(changes):
-            if change.kind in registered_things.KINDS:
+            if change.kind in registered_things.KINDS and not wanted.isdisjoint(ORDER):
                 async for things in registered_things.touched(connection, change):
                     touched |= dict.fromkeys(things, at)
         by_place: dict[int, list[str]] = {}
@@ -88,18 +91,21 @@ class FeedReports:
             found.setdefault(at, []).extend(rows)
         return found
 
-    async def everything(self, connection: Connection, taken_at: datetime, view: View) -> AsyncIterator[list[FeedRow]]:
+    async def everything(
+        self, connection: Connection, taken_at: datetime, view: View, wanted: frozenset[str]
+    ) -> AsyncIterator[list[FeedRow]]:
         """Yield the rows as they are now, but those of T9 that are made of the journal, a page of things at a time."""
-        reader = Things(connection, self._reporter, taken_at)
-        async for things in registered_things.everything(connection):
-            rows = await self._states(connection, reader, things, to_second(taken_at), OLDEST_VERSION)
-            yield [row for row in rows if row.op == "upsert"]
-        for reporter in await reported_identifiers.reporters(connection):
+        if not wanted.isdisjoint(ORDER):
+            reader = Things(connection, self._reporter, taken_at)
+            async for things in registered_things.everything(connection):
+                rows = await self._states(connection, reader, things, to_second(taken_at), OLDEST_VERSION)
+                yield [row for row in rows if row.op == "upsert"]
+        for reporter in await reported_identifiers.reporters(connection) if IDENTIFIERS in wanted else ():
             after = ""
             while page := await reported_identifiers.page(connection, reporter, after, PAGE):
                 after = page[-1].key
                 yield [_as_told(row, reporter, view) for row in page]
-        async for stream in _fact_streams(connection, self._reporter, view):
+        async for stream in _fact_streams(connection, self._reporter, view, wanted):
             async for told in facts.held(connection, stream.stream_id):
                 yield [_as_feed_row(row, stream.table, stream.scope) for row in told]
 
@@ -162,24 +168,30 @@ class FeedReports:
 
 
 async def _facts(
-    connection: Connection, changes: Sequence[Change], view: View, found: dict[int, list[FeedRow]]
+    connection: Connection,
+    changes: Sequence[Change],
+    view: View,
+    wanted: frozenset[str],
+    found: dict[int, list[FeedRow]],
 ) -> None:
     for at, change in enumerate(changes):
         if change.kind != KIND_FACT:
             continue
         state = _fact_decoder.decode(change.after)
-        if view.admits(state.table, state.scope):
+        if state.table in wanted and view.admits(state.table, state.scope):
             async for told in facts.announced(connection, state):
                 found.setdefault(at, []).extend(_as_feed_row(row, state.table, state.scope) for row in told)
 
 
-async def _fact_streams(connection: Connection, reporter: str, view: View) -> AsyncIterator[FactStream]:
-    """Yield the streams of facts that the reader may see."""
+async def _fact_streams(
+    connection: Connection, reporter: str, view: View, wanted: frozenset[str]
+) -> AsyncIterator[FactStream]:
+    """Yield the streams of wanted facts that the reader may see."""
     after = 0
     while page := await facts.streams(connection, reporter, after, PAGE):
         after = page[-1].stream_id
         for stream in page:
-            if view.admits(stream.table, stream.scope):
+            if stream.table in wanted and view.admits(stream.table, stream.scope):
                 yield stream
 
 

@@ -171,9 +171,12 @@ class Feed:
     ) -> dict[int, Sequence[FeedRow]]:
         """Return the rows of the reports' tables, unless none of them is asked for."""
         reports = self._reports
-        if reports is None or not changes or (question.tables and question.tables.isdisjoint(reports.tables)):
+        if reports is None or not changes:
             return {}
-        return dict(await reports.rows(connection, changes, view))
+        wanted = question.tables or frozenset(reports.tables)
+        if wanted.isdisjoint(reports.tables):
+            return {}
+        return dict(await reports.rows(connection, changes, view, wanted))
 
     def _rows(
         self, reported: dict[int, Sequence[FeedRow]], changes: Sequence[Change], view: View

@@ -95,12 +95,20 @@ class ReportRows(Protocol):
         """The tables, such as T7."""
 
     async def rows(
-        self, connection: Connection, changes: Sequence[Change], view: View
+        self, connection: Connection, changes: Sequence[Change], view: View, wanted: frozenset[str]
     ) -> Mapping[int, Sequence[FeedRow]]:
-        """Return the rows of each change by its place in `changes`, made of what the reader may see."""
+        """Return the rows of each change by its place in `changes`, made of what the reader may see.
 
-    def everything(self, connection: Connection, taken_at: datetime, view: View) -> AsyncIterator[Sequence[FeedRow]]:
-        """Yield the rows of all tables as they are now, but those that `rows` makes of each identifier's state."""
+        Those of the tables wanted, and maybe of others.
+        """
+
+    def everything(
+        self, connection: Connection, taken_at: datetime, view: View, wanted: frozenset[str]
+    ) -> AsyncIterator[Sequence[FeedRow]]:
+        """Yield the rows of the tables wanted, and maybe of others, as they are now.
+
+        Those that `rows` makes of each identifier's state are not among them.
+        """
 
 
 def view_of(principal: Principal, own: frozenset[str]) -> View:

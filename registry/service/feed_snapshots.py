@@ -226,16 +226,17 @@ class FeedSnapshots:
         self, connection: Connection, opened: snapshot.Snapshot, begun: FeedSnapshot, view: View
     ) -> AsyncIterator[list[FeedRow]]:
         reports = self._feed.reports
-        reported = reports is not None and not set(begun.tables).isdisjoint(reports.tables)
+        wanted = frozenset(begun.tables)
+        reported = reports is not None and not wanted.isdisjoint(reports.tables)
         async for changes in opened.states():
             rows = [row for change in changes if (row := rows_of(change, view)) is not None]
             if reports is not None and reported:
                 records = [change for change in changes if change.kind == KIND_IDENTIFIER]
-                for more in (await reports.rows(connection, records, view)).values():
+                for more in (await reports.rows(connection, records, view, wanted)).values():
                     rows += more
             yield _wanted(rows, begun, view)
         if reports is not None and reported:
-            async for page in reports.everything(connection, opened.taken_at, view):
+            async for page in reports.everything(connection, opened.taken_at, view, wanted):
                 yield _wanted(page, begun, view)
 
 

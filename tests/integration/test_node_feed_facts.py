@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
+from identifiers.changes import FactState
 from node.feed_reports import FeedReports
+from registry.database import Connection
 from registry.ids import new_id
 from registry.tables import node_events, read_only
 from registry.tables.node_events import Event
@@ -105,6 +107,31 @@ async def test_an_enterprise_reads_its_own_and_a_mirror_none(both: Both) -> None
     for rows in ((await changes(member, facts.TABLES))[1], await snapshot(member, facts.TABLES)):
         assert {(row["table"], row["scope"]) for row in rows} == {(one, HOSTED) for one in ("T8", "T10", "M2", "E2")}
     assert (await changes(mirror, facts.TABLES))[1] == await snapshot(mirror, facts.TABLES) == []
+
+
+async def test_of_tables_nobody_asks_for_no_row_is_read(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+    await both.event(HOSTED, 1)
+    await EventFeed(both.node.context).step()
+    await both.live_through_a_month_s_end()
+    states: list[str] = []
+    read: list[int] = []
+    announced, held = facts.announced, facts.held
+
+    def noted(connection: Connection, state: FactState) -> AsyncIterator[list[Row]]:
+        states.append(state.table)
+        return announced(connection, state)
+
+    def counted(connection: Connection, stream: int) -> AsyncIterator[list[Row]]:
+        read.append(stream)
+        return held(connection, stream)
+
+    monkeypatch.setattr(facts, "announced", noted)
+    monkeypatch.setattr(facts, "held", counted)
+    for tables, streams in ((("T9",), 0), (("T7", "E2"), 1)):
+        await changes(both.api.admin, tables)
+        await snapshot(both.api.admin, tables)
+        assert set(states) == set(tables) & set(facts.TABLES)
+        assert len(set(read)) == streams
 
 
 async def test_what_is_told_again_comes_again_with_a_later_version_and_once_in_a_snapshot(both: Both) -> None:
