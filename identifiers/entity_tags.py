@@ -1,7 +1,8 @@
 """Entity tags: what lookups show of a record, and what a change can depend on (Handle over HTTP, 3.2). Pure."""
 
 from collections.abc import Iterable
-from hashlib import blake2b
+
+from xxhash import xxh3_64_hexdigest
 
 from identifiers.selection import publicly_readable, select
 from identifiers.value_json import values_to_json
@@ -11,7 +12,7 @@ from identifiers.visibility import readable
 
 def entity_tag(values_json: bytes) -> str:
     """Return the tag, 16 hexadecimal digits, of values as a lookup shows them: a JSON array."""
-    return blake2b(values_json, digest_size=8).hexdigest()
+    return xxh3_64_hexdigest(values_json)
 
 
 def tags_shown(values: Iterable[Value], indexes: Iterable[int] = ()) -> frozenset[str]:

@@ -20,9 +20,8 @@ from collections.abc import Sequence
 from typing import Final
 from urllib.parse import quote, unquote
 
-from xxhash import xxh3_64_hexdigest
-
 from identifiers.changes import AliasKind, AliasState, IdentifierState
+from identifiers.entity_tags import entity_tag
 from identifiers.predefined import format_of
 from identifiers.value_json import decode_stored, values_to_json
 from identifiers.values import Value, is_public
@@ -241,7 +240,7 @@ def _with_template(template: str | None, wire: bytes) -> bytes:
 
 def _pack(flags: int, public_json: bytes, life: tuple[int, int], location: str, spelling: str, wire: bytes) -> bytes:
     named, where = spelling.encode(), location.encode("ascii")
-    etag = xxh3_64_hexdigest(public_json).encode("ascii")
+    etag = entity_tag(public_json).encode("ascii")
     public_part = HEAD.pack(FORMAT, flags, len(named), *life, len(where), len(public_json), etag) + public_json
     rest = b"".join((where, named, wire))
     return b"".join((public_part, _crc(zlib.crc32(public_part)), rest, _crc(zlib.crc32(rest))))

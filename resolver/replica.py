@@ -44,7 +44,7 @@ from resolver.environment import (
 from resolver.hot_table_writer import HotTableWriter, remove_hot_tables
 from resolver.record import render, render_alias
 
-SCHEMA = b"4"
+SCHEMA = b"5"
 RECORDS, PREFIXES, CREDENTIALS, META = b"records", b"prefixes", b"credentials", b"meta"
 IDENTITIES, GRANTS = b"identities", b"grants"
 _DATABASES = (RECORDS, PREFIXES, CREDENTIALS, IDENTITIES, GRANTS, META)
