@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from registry.database import Connection
 
 DAYS_AHEAD = 1
-"""Each reading of the journal costs PostgreSQL 35 µs more for each partition: a day that has none is no loss."""
+"""Each partition makes every reading of the journal cost more; for a day that has none there is the default one."""
 LOCK_TIMEOUT_MS = 2_000
 
 _DAY = timedelta(days=1)
