@@ -77,8 +77,8 @@ class FeedReports:
             await self._reported(connection, changes, view, found)
         await _facts(connection, changes, view, wanted, found)
         touched: dict[str, int] = {}
-        for at, change in enumerate(changes):
-            if change.kind in registered_things.KINDS and not wanted.isdisjoint(ORDER):
+        for at, change in enumerate(changes if not wanted.isdisjoint(ORDER) else ()):
+            if change.kind in registered_things.KINDS:
                 async for things in registered_things.touched(connection, change):
                     touched |= dict.fromkeys(things, at)
         by_place: dict[int, list[str]] = {}

@@ -70,7 +70,6 @@ class HotTableFile:
             raise
         self._slots = self._words[HEADER_OCTETS // SLOT_OCTETS :]
         self._mask = self.slots - 1
-        self._full = FULL_AT * self.slots
         self._room = about.st_size
         self._end: int = self._words[Word.DATA_END]
         self.entries: int = self._words[Word.ENTRIES]
@@ -215,13 +214,10 @@ class HotTableFile:
 
     def _point(self, key: bytes, offset: int, octets: int) -> None:
         """Let the key's slot point at its new entry."""
-        hashed = xxh3_64_intdigest(key)
-        at, before_octets = hashed & self._mask, 0
-        if self._slots[at]:
-            at, hashed, before_octets = self._place(key)
+        at, hashed, before_octets = self._place(key)
         if not before_octets:
             if not self._slots[at]:
-                if self.used >= self._full:
+                if self.load >= FULL_AT:
                     self.garbage_octets += octets
                     return
                 self.used += 1

@@ -27,7 +27,6 @@ def location_of(values: Iterable[Value]) -> str:
     return next((location for _, data in ranked if (location := usable_location(data))), "")
 
 
-@lru_cache(maxsize=4_096)
 def redirects(type_: str) -> bool:
     """Say whether data of this type may be where a redirect goes."""
     return _rank(type_) is not None

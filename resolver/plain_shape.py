@@ -26,6 +26,7 @@ class _Place(NamedTuple):
     """Where a text stands: behind `json` in the stored JSON, and on the wire behind `wire` and its own length."""
 
     json: bytes
+    json_octets: int
     wire: bytes
 
 
@@ -35,7 +36,7 @@ class Shape:
     __slots__ = ("_end", "_places", "life")
 
     def __init__(self, places: Sequence[_Place], end: bytes, life: tuple[int, int]) -> None:
-        self._places = tuple((place.json, len(place.json), place.wire) for place in places)
+        self._places = tuple(places)
         self._end = end
         self.life = life
 
@@ -51,7 +52,7 @@ class Shape:
                 return None
             octets = encode_value(value)
             wire += octets[: -len(value.data) - len(_u4(0)) - len(_REFERENCES)]
-            places.append(_Place(stored[at:text_at], wire))
+            places.append(_Place(stored[at:text_at], text_at - at, wire))
             at, wire = text_at + len(value.data), _REFERENCES
         return cls(places, stored[at:], life)
 

@@ -28,7 +28,7 @@ from identifiers.values import Value, is_public
 from identifiers.wire import decode_values as decode_wire
 from identifiers.wire import encode_values as encode_wire
 from resolver.location import location_of
-from resolver.plain_shape import Shapes
+from resolver.plain_shape import COUNT_OCTETS, Shapes
 
 FORMAT = 3
 FLAG_WITHDRAWN = 0x01
@@ -45,7 +45,6 @@ LANE_HEAD = struct.Struct("<xB14xI16s")
 CRC_OCTETS = 4
 _crc = struct.Struct("<I").pack
 _template_octets = struct.Struct("<H")
-_COUNT_OCTETS = 4
 _PATH_SAFE = "!$&'()*+,;=:@/~-._"
 CRC_RESIDUE = 0x2144DF1C
 """The CRC-32 of any octets followed by their own CRC-32, so that checking needs no copy."""
@@ -132,7 +131,7 @@ class Record:
     @property
     def wire(self) -> bytes:
         """Every value, restricted ones too, in the Handle wire layout: never sent without a check of permissions."""
-        return self.counted_wire[_COUNT_OCTETS:]
+        return self.counted_wire[COUNT_OCTETS:]
 
     @property
     def counted_wire(self) -> bytes:
@@ -212,7 +211,7 @@ _shapes: Final = Shapes()
 
 def counted(values: Sequence[Value]) -> bytes:
     """Return values behind their number, as message bodies of the Handle protocol carry them."""
-    return len(values).to_bytes(_COUNT_OCTETS, "big") + encode_wire(values)
+    return len(values).to_bytes(COUNT_OCTETS, "big") + encode_wire(values)
 
 
 def counted_wire(data: bytes) -> bytes:
@@ -224,7 +223,7 @@ def counted_wire(data: bytes) -> bytes:
 
 def public_wire(counted_wire: bytes) -> bytes:
     """Return the publicly readable of counted values, counted."""
-    values = decode_wire(counted_wire[_COUNT_OCTETS:])
+    values = decode_wire(counted_wire[COUNT_OCTETS:])
     return counted([value for value in values if is_public(value)])
 
 

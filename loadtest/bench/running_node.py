@@ -23,7 +23,7 @@ from loadtest.bench.processes import command_line, descendants, pin
 from loadtest.peers.served import Served, ServerFailed, free_port, running, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 START_TIMEOUT_S = 300.0
 HOT_TABLE_TIMEOUT_S = 600.0
@@ -65,11 +65,7 @@ class BenchNode:
         A node that has been stopped meanwhile begins anew.
         """
         time.sleep(VACUUM_BEGINS_S)
-        deadline_s = time.monotonic() + VACUUM_TIMEOUT_S
-        while self._is_vacuuming():
-            if time.monotonic() > deadline_s:
-                raise ServerFailed("PostgreSQL has not vacuumed what was loaded")
-            time.sleep(1)
+        _until(lambda: not self._is_vacuuming(), VACUUM_TIMEOUT_S, "PostgreSQL has not vacuumed what was loaded")
 
     def _is_vacuuming(self) -> bool:
         return any(b"autovacuum worker" in command_line(pid) for pid in descendants(self.pid))
@@ -80,11 +76,8 @@ class BenchNode:
         What is measured has been up for a while. The rest of the replica answers nothing of it, and would drive the
         table out of memory.
         """
-        deadline_s = time.monotonic() + HOT_TABLE_TIMEOUT_S
-        while self._hot_records() < records:
-            if time.monotonic() > deadline_s:
-                raise ServerFailed(f"the hot table did not take in {records:,} records")
-            time.sleep(0.5)
+        failure = f"the hot table did not take in {records:,} records"
+        _until(lambda: self._hot_records() >= records, HOT_TABLE_TIMEOUT_S, failure)
         for path in (self.data_dir / settings.REPLICA_FOLDER / "current").glob("hot-*"):
             with path.open("rb", buffering=0) as file:
                 while file.read(1 << 22):
@@ -156,3 +149,12 @@ def _is_ready(port: int) -> bool:
         return False
     finally:
         asking.close()
+
+
+def _until(condition: Callable[[], bool], timeout_s: float, failure: str) -> None:
+    """Return when `condition` holds; raise ServerFailed when it does not in time."""
+    deadline_s = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline_s:
+            raise ServerFailed(failure)
+        time.sleep(0.5)

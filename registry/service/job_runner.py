@@ -231,5 +231,4 @@ async def _done(connection: Connection, job: Job, answers: Answers) -> Stepped:
     await jobs.drop_input(connection, job.id, job.step)
     counts = Counter(job.counts) + answers.counts
     state: State = "done" if counts.total() == job.rows_total else "running"
-    results = answers.lines()
-    return Stepped(replace(job, state=state, step=job.step + 1, counts=counts), results)
+    return Stepped(replace(job, state=state, step=job.step + 1, counts=counts), answers.lines())
