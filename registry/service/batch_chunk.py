@@ -64,7 +64,8 @@ class ChunkWriter:
         """
         answers, by_prefix = _sorted(chunk)
         now = self._clock()
-        if not by_prefix.keys() <= self._found.keys() or now - self._found_at > PREFIXES_KEPT:
+        # Also when the clock was set back: what was found in the future is found again.
+        if not by_prefix.keys() <= self._found.keys() or not timedelta(0) <= now - self._found_at <= PREFIXES_KEPT:
             async with connected(self._pool) as connection:
                 found = await self._prefixes(connection, list(by_prefix), answers, by_prefix)
             self._found, self._found_at = {prefix.prefix: prefix for prefix in found}, now
