@@ -85,6 +85,8 @@ class RegistryContext:
     rates: RateLimits = field(default_factory=RateLimits)
     samples: RegistrationSamples = field(default_factory=RegistrationSamples)
     """How long registrations took, until they are drained."""
+    lists_under_way: set[object] = field(default_factory=set)
+    """The lists of identifiers that are being carried out."""
     jobs_waiting: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a job was queued here, so that it begins at once."""
     feed_readers: FeedReaders = field(default_factory=FeedReaders)

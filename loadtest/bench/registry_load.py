@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Say = Callable[[str], None]
 
 SINGLES_CONNECTIONS = 16
+SNMS_CALLERS = 4
 
 
 def measure_registry_load(bench: settings.Settings, wanted: set[Measure], say: Say) -> list[Outcome]:
@@ -68,9 +69,12 @@ def _singles(node: BenchNode, bench: settings.Settings, say: Say) -> Outcome:
 
 
 def _snms(node: BenchNode, bench: settings.Settings, say: Say) -> Outcome:
-    say(f"SNMS batchCreate, {bench.snms_records:,} records a round")
-    rates = []
+    """Register lists from several enterprises at once, as a node has them, and in turn from one that is alone."""
+    say(f"SNMS batchCreate, {bench.snms_records:,} records a round, {SNMS_CALLERS} callers and one alone in turn")
+    rates, alone = [], []
     for number in range(1, bench.rounds + 1):
-        rates.append(round(asyncio.run(snms_rate(node, bench.snms_records)), 1))
-        say(f"  round {number}/{bench.rounds}  {rates[-1]:>9,.0f} records/s")
-    return Outcome(measures.SNMS_BATCH.name, median(rates), rates, {"records a round": float(bench.snms_records)})
+        rates.append(round(asyncio.run(snms_rate(node, bench.snms_records, SNMS_CALLERS)), 1))
+        alone.append(round(asyncio.run(snms_rate(node, bench.snms_records)), 1))
+        say(f"  round {number}/{bench.rounds}  {rates[-1]:>9,.0f} records/s; alone {alone[-1]:>9,.0f}")
+    figures = {"records a round": float(bench.snms_records), "records/s, one caller alone": median(alone)}
+    return Outcome(measures.SNMS_BATCH.name, median(rates), rates, figures)

@@ -150,7 +150,7 @@ async def _carry_out(
     name = change.target.identifier.spelling
     if stored is not None and isinstance(operation, Delete):
         template = await templates.stored(connection, stored.template)
-        written = await record_writes.withdraw(connection, change, stored, template, None)
+        written = await record_writes.withdraw(connection, change, stored, template, None, for_good=False)
     elif isinstance(operation, Create) and not what.existed:
         written = await identifiers.put(
             connection, change.principal, change.now, name, values=what.put, create_only=True, revive=True

@@ -164,6 +164,7 @@ async def _reserve(connection: Connection, alias: Alias, stored: Record | None) 
         version=alias.version,
         created_at=alias.created_at,
         updated_at=alias.updated_at,
+        for_good=stored is not None and stored.for_good,
     )
     written = await (identifiers.insert(connection, row) if stored is None else identifiers.update(connection, row))
     if not written:

@@ -105,7 +105,8 @@ class ListPolicy:
         if stored is None:
             create(part, row)
         elif stored.state == "withdrawn" and not may_be_revived(stored):
-            part.reject(row, "identifier_withdrawn", f"it was withdrawn: use {stored.successor}")
+            instead = f": use {stored.successor}" if stored.successor else ", and is never given again"
+            part.reject(row, "identifier_withdrawn", f"it was withdrawn{instead}")
         elif stored.state == "withdrawn" and not row.faults:
             part.revive(row, stored)
         elif stored.state == "withdrawn":

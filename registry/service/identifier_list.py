@@ -1,14 +1,16 @@
 """Lists of identifiers in one call: created, updated or withdrawn together, each entry with a result of its own.
 
 Entries go through the same chunks as a batch: while one chunk is stored and another one is read by the follower, the
-next is checked. The first chunks are small, so that those behind have something to do early, and so are the last ones,
-which the caller waits for.
+next is checked. The first chunk is small, so that those behind have something to do early, and so is the last one,
+which the caller waits for; there are few, since each costs as much as many entries. Where several lists are under way
+they keep each other busy, and are not cut.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Final, Literal, TypeVar
 
 import msgspec
@@ -44,13 +46,14 @@ __all__ = ["Entry", "EntryResult", "EntryStatus", "ListOp", "cut", "write_list"]
 
 T = TypeVar("T")
 
-CHUNK_ENTRIES_MAX: Final = 500
-_FIRST_ENTRIES: Final = 100
-_LAST_ENTRIES: Final = 200
+CHUNK_ENTRIES_MAX: Final = 750
+_FIRST_ENTRIES: Final = 250
+_LAST_ENTRIES: Final = 500
 _BY_INDEX: Final = attrgetter("index")
 
 EntryStatus = Literal["created", "replaced", "unchanged", "withdrawn"]
 
+_NOTHING_KNOWN: Final[Mapping[str, Template]] = MappingProxyType({})
 _ERRORS: Final[Mapping[str, type[RegistryError]]] = {
     "unknown_prefix": NotFound,
     "unknown_identifier": NotFound,
@@ -83,34 +86,51 @@ class EntryResult(msgspec.Struct, frozen=True):
     error: RegistryError | None = None
 
 
-def cut(entries: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Cut a list into chunks that grow to `CHUNK_ENTRIES_MAX`, with a small one at the end."""
+def cut(entries: Sequence[T], *, alone: Callable[[], bool]) -> Iterator[Sequence[T]]:
+    """Cut a list into chunks of at most `CHUNK_ENTRIES_MAX`; while it is not `alone`, what is left is one chunk."""
     at, most = 0, _FIRST_ENTRIES
     while left := len(entries) - at:
-        size = left if left <= _LAST_ENTRIES else min(most, left - _LAST_ENTRIES)
+        whole = left < _FIRST_ENTRIES + _LAST_ENTRIES or not alone()
+        size = left if whole else min(most, left - _LAST_ENTRIES)
         yield entries[at : at + size]
         at, most = at + size, min(most * 3, CHUNK_ENTRIES_MAX)
 
 
 async def write_list(
-    context: RegistryContext, principal: Principal, now: datetime, op: ListOp, chunks: AsyncIterator[Sequence[Entry]]
+    context: RegistryContext,
+    principal: Principal,
+    now: datetime,
+    op: ListOp,
+    chunks: AsyncIterator[Sequence[Entry]],
+    known: Mapping[str, Template] = _NOTHING_KNOWN,
 ) -> tuple[list[EntryResult], Cursor]:
     """Carry out a list of entries, independent of each other, and return results in their order.
 
-    create   adds; a registration equal to what is stored is `unchanged`; a withdrawn identifier is revived,
-             unless it has a successor (`identifier_withdrawn`); another record, or a second mention in the list, is an
-             error (`identifier_exists`)
+    create   adds; a registration equal to what is stored is `unchanged`; a withdrawn identifier is revived, unless it
+             was withdrawn for good or has a successor (`identifier_withdrawn`); another record, or a second mention in
+             the list, is an error (`identifier_exists`)
     update   replaces all values of the template and keeps those of the Handle system's own, below index 2000, that are
              not sent; mentions of one identifier apply in their order
     delete   withdraws; what is not registered is an error (`unknown_identifier`), and so is what was withdrawn before
              or by an earlier mention (`identifier_withdrawn`)
 
-    `chunks` are taken one by one, each while those before are being stored; the caller bounds them. Returns, with the
+    `chunks` are taken one by one, each while those before are being stored; the caller bounds them. `known` are
+    templates by their codes that need not be looked up; more may come with each chunk. Returns, with the
     position that the replica has to reach, when the entries are committed. Raises `Unavailable` when the database is
     away, and what `chunks` raises: some entries may be stored then, and the same list may be sent again.
     """
     authorise(principal, Action.WRITE_IDENTIFIER)
-    work = _List(context, principal, op, int(now.timestamp()))
+    work = _List(context, principal, op, int(now.timestamp()), known)
+    context.lists_under_way.add(work)
+    try:
+        return await _carry_out(work, context, principal, chunks)
+    finally:
+        context.lists_under_way.discard(work)
+
+
+async def _carry_out(
+    work: "_List", context: RegistryContext, principal: Principal, chunks: AsyncIterator[Sequence[Entry]]
+) -> tuple[list[EntryResult], Cursor]:
     writer = ChunkWriter(context.pool, principal, context.clock, work.policy)
     cut_short: RegistryError | None = None
     async with asyncio.TaskGroup() as group:
@@ -135,7 +155,14 @@ async def write_list(
 class _List:
     """The entries of one list as far as they were read, and what became of them."""
 
-    def __init__(self, context: RegistryContext, principal: Principal, op: ListOp, timestamp_s: int) -> None:
+    def __init__(
+        self,
+        context: RegistryContext,
+        principal: Principal,
+        op: ListOp,
+        timestamp_s: int,
+        known: Mapping[str, Template],
+    ) -> None:
         self.policy = ListPolicy(op)
         self.entries: list[Entry] = []
         self.templates: dict[str | None, Template | RegistryError | None] = {None: None}
@@ -145,6 +172,7 @@ class _List:
         self._context = context
         self._principal = principal
         self._timestamp_s = timestamp_s
+        self._known = known
         self._named: set[str] = set()
 
     async def read(self, entries: Sequence[Entry]) -> list[Row | Rejection]:
@@ -176,15 +204,19 @@ class _List:
             )
 
     async def _learn_templates(self, codes: set[str | None]) -> None:
-        if not codes:
-            return
+        for code in codes:
+            assert code is not None  # noqa: S101 - None is known from the start
+            try:
+                self.templates[code] = await self._usable(code)
+            except RegistryError as refusal:
+                self.templates[code] = refusal
+
+    async def _usable(self, code: str) -> Template:
+        if (known := self._known.get(code)) is not None:
+            templates.check_usable(self._principal, known)
+            return known
         async with connected(self._context.pool) as connection:
-            for code in codes:
-                assert code is not None  # noqa: S101 - None is known from the start
-                try:
-                    self.templates[code] = await templates.usable(connection, self._principal, code)
-                except RegistryError as refusal:
-                    self.templates[code] = refusal
+            return await templates.usable(connection, self._principal, code)
 
 
 def _read(

@@ -55,8 +55,8 @@ async def put(
 
     `values` is the decoded JSON array, or a tuple of values; one sent unchanged keeps its timestamp. `create_only`
     refuses to replace another record, `must_exist` to create one. `revive` gives a withdrawn identifier back to the
-    enterprise that may write it, unless its tombstone names a successor. `merge_template` replaces what is the
-    template's business and keeps stored values below index 2000 that are not sent.
+    enterprise that may write it, unless its tombstone is for good or names a successor. `merge_template` replaces what
+    is the template's business and keeps stored values below index 2000 that are not sent.
     """
     target = await _target(connection, principal, name)
     decoded = _decode(values)
@@ -146,9 +146,14 @@ async def withdraw(
     name: str,
     *,
     successor: str | None = None,
+    for_good: bool = True,
     precondition: Precondition = UNCONDITIONAL,
 ) -> Written:
-    """Withdraw an identifier for good; the name is never given again. `successor` is the name to use instead."""
+    """Withdraw an identifier; `successor` is the name to use instead.
+
+    `for_good`: the name is never given again. Else SNMS and the Handle protocol may, where there is no successor. The
+    record of a prefix itself may always be written again.
+    """
     target = await _target(connection, principal, name)
     check_reaches(principal, Action.WRITE_IDENTIFIER, target.prefix.enterprise)
     if successor is not None:
@@ -156,7 +161,9 @@ async def withdraw(
     stored = active(await identifiers.by_key(connection, target.prefix.id, target.identifier.key), name)
     precondition.check(stored)
     template = await templates.stored(connection, stored.template)
-    return await record_writes.withdraw(connection, Change(principal, now, target), stored, template, successor)
+    change = Change(principal, now, target)
+    final = for_good and not target.is_prefix_record
+    return await record_writes.withdraw(connection, change, stored, template, successor, for_good=final)
 
 
 def withdrawn_for_good(stored: Record) -> Conflict:
@@ -171,9 +178,9 @@ def withdrawn_for_good(stored: Record) -> Conflict:
 def may_be_revived(tombstone: Record) -> bool:
     """Whether SNMS and the Handle protocol, whose deletions are not for good, may register the name again.
 
-    Not where the tombstone says what to use instead: printed codes lead there.
+    Not where it was withdrawn for good, nor where the tombstone says what to use instead: printed codes lead there.
     """
-    return tombstone.successor is None
+    return tombstone.successor is None and not tombstone.for_good
 
 
 def with_system_values(values: Sequence[Value], stored: Sequence[Value]) -> tuple[Value, ...]:

@@ -118,6 +118,7 @@ async def put_in_place(
         stored,
         state="active",
         successor=None,
+        for_good=False,
         template_id=template.id if template else None,
         template=code,
         values=new_values,
@@ -136,7 +137,13 @@ async def put_in_place(
 
 
 async def withdraw(
-    connection: Connection, change: Change, stored: Record, template: Template | None, successor: str | None
+    connection: Connection,
+    change: Change,
+    stored: Record,
+    template: Template | None,
+    successor: str | None,
+    *,
+    for_good: bool,
 ) -> Written:
     """Leave a tombstone. `template` is that of the stored record, whose unique values become free."""
     record = replace(
@@ -144,6 +151,7 @@ async def withdraw(
         state="withdrawn",
         values=b"[]",
         successor=successor,
+        for_good=for_good,
         version=stored.version + 1,
         updated_at=change.at,
     )

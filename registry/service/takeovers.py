@@ -208,7 +208,7 @@ async def _put(connection: Connection, principal: Principal, now: datetime, one:
         at = begun if stored is None else now
         await identifiers.put(connection, principal, at, name, values=values, template=template, revive=True)
     if theirs.state == "withdrawn":
-        await identifiers.withdraw(connection, principal, now, name, successor=theirs.successor)
+        await identifiers.withdraw(connection, principal, now, name, successor=theirs.successor, for_good=False)
 
 
 def _disagreement(place: _Place, one: Taken, fault: str, now: datetime) -> Disagreement:

@@ -189,13 +189,19 @@ async def usable(connection: Connection, principal: Principal, code: str, *, own
     found = await templates.by_code(connection, code)
     if found is None:
         raise one_field("unknown_template", "template", f"there is no template {code}")
-    if found.enterprise is None or found.enterprise != owner:
-        check_reaches(principal, Action.READ_TEMPLATE, found.enterprise)
-    if found.state == "withdrawn":
-        raise one_field("template_withdrawn", "template", f"the template {code} is withdrawn: use another one")
-    if found.state == "draft":
-        raise one_field("template_not_published", "template", f"the template {code} is a draft: publish it first")
+    check_usable(principal, found, owner=owner)
     return found
+
+
+def check_usable(principal: Principal, template: Template, *, owner: str | None = None) -> None:
+    """Raise unless a template may be used for new records, as `usable` does."""
+    if template.enterprise is None or template.enterprise != owner:
+        check_reaches(principal, Action.READ_TEMPLATE, template.enterprise)
+    code = template.code
+    if template.state == "withdrawn":
+        raise one_field("template_withdrawn", "template", f"the template {code} is withdrawn: use another one")
+    if template.state == "draft":
+        raise one_field("template_not_published", "template", f"the template {code} is a draft: publish it first")
 
 
 async def stored(connection: Connection, code: str | None) -> Template | None:

@@ -122,7 +122,7 @@ async def delete(call: Call) -> Any:
         prefix = await _writable_prefix(connection, call.principal, handle)
         if await _stored(connection, prefix, handle) is None:
             raise refused(NOT_FOUND, "unknown_identifier", "handle", 404)
-        withdrawn = await service.withdraw(connection, call.principal, call.now, handle)
+        withdrawn = await service.withdraw(connection, call.principal, call.now, handle, for_good=False)
         return True, withdrawn.cursor
 
     return await call.change(work)
@@ -146,7 +146,7 @@ async def delete_many(call: Call) -> Any:
     async def checked(chunk: Sequence[Any]) -> list[Entry | Refusal]:
         return [Entry(name) if isinstance(name, str) and name else _bad_handle() for name in chunk]
 
-    return await _write_list(call, "delete", names, names, checked)
+    return await _write_list(call, "delete", names, names, checked, {})
 
 
 async def _write_many(call: Call, op: ListOp) -> msgspec.Raw:
@@ -159,7 +159,8 @@ async def _write_many(call: Call, op: ListOp) -> msgspec.Raw:
     async def checked(chunk: Sequence[Registration | Refusal]) -> list[Entry | Refusal]:
         return await _entries(known, op, chunk, timestamp_s)
 
-    return await _write_list(call, op, body, plain if plain is not None else read_entries(body), checked)
+    sent = plain if plain is not None else read_entries(body)
+    return await _write_list(call, op, body, sent, checked, known.usable)
 
 
 async def _write_list(
@@ -168,19 +169,23 @@ async def _write_list(
     body: Sequence[Any],
     sent: Sequence[T],
     check: Callable[[Sequence[T]], Awaitable[list[Entry | Refusal]]],
+    known: Mapping[str, Template],
 ) -> msgspec.Raw:
-    """Write the entries that pass `check`, and give every one its result, in the order of the request."""
+    """Write the entries that pass `check`, and give every one its result, in the order of the request.
+
+    `known`: the templates that `check` has found, by their codes.
+    """
 
     async def work() -> tuple[list[dict[str, Any]], Cursor | None]:
         checked: list[Entry | Refusal] = []
 
         async def good() -> AsyncIterator[list[Entry]]:
-            for chunk in cut(sent):
+            for chunk in cut(sent, alone=lambda: len(call.context.lists_under_way) == 1):
                 found = await check(chunk)
                 checked.extend(found)
                 yield [entry for entry in found if isinstance(entry, Entry)]
 
-        results, reached = await write_list(call.context, call.principal, call.now, op, good())
+        results, reached = await write_list(call.context, call.principal, call.now, op, good(), known)
         left = iter(results)
         answers = [
             _result(handle_of(entry), op, one if isinstance(one, Refusal) else next(left))
@@ -263,6 +268,8 @@ class _Known:
         self._principal = principal
         self._prefixes: dict[str, Prefix | Exception] = {}
         self._templates: dict[tuple[str, str], Template | Exception] = {}
+        self.usable: dict[str, Template] = {}
+        """Those found, by their codes."""
 
     def met(self, sent: Registration) -> Template | None:
         """Return the template of an entry if an entry before had the same prefix, spelled the same way, and version."""
@@ -276,7 +283,9 @@ class _Known:
             key = (prefix.prefix, sent.version)
             if key not in self._templates:
                 self._templates[key] = await _outcome(_template(connection, prefix, sent.version))
-        return _raised(self._templates[key])
+        template = _raised(self._templates[key])
+        self.usable[template.code] = template
+        return template
 
     async def stored_texts(self, sent: Sequence[Registration | Refusal]) -> dict[str, Mapping[int, str]]:
         """Return what is stored for the entries, by name and index; a disabled item may repeat it."""

@@ -18,7 +18,7 @@ PAGE_OCTETS_MAX = 16 * 2**20
 
 _COLUMNS = """
 i.prefix_id, i.key, i.spelling, i.state, i.template_id, t.code, i.successor, i.values, i.version,
-i.created_at, i.updated_at"""
+i.created_at, i.updated_at, i.for_good"""
 _BY_KEYS = f"""
 SELECT {_COLUMNS} FROM identifiers AS i LEFT JOIN templates AS t ON t.id = i.template_id
 WHERE i.prefix_id = $1 AND i.key = ANY($2::text[])"""
@@ -56,12 +56,12 @@ RETURNING key, xid, seq"""
 _UPDATE = """
 UPDATE identifiers
 SET state = $4, template_id = $5, successor = $6, values = $7, version = version + 1,
-    xid = pg_current_xact_id(), updated_at = $8
+    xid = pg_current_xact_id(), updated_at = $8, for_good = $9
 WHERE prefix_id = $1 AND key = $2 AND version = $3 AND xid <= pg_current_xact_id()
 RETURNING xid"""
 _UPDATE_MANY = """
 UPDATE identifiers AS i
-SET template_id = new.template_id, values = new.values, state = new.state, successor = NULL,
+SET template_id = new.template_id, values = new.values, state = new.state, successor = NULL, for_good = false,
     version = i.version + 1, xid = pg_current_xact_id(), updated_at = $7
 FROM unnest($2::text[], $3::integer[], $4::text[], $5::text[], $6::bigint[])
     AS new (key, version, values, state, template_id)
@@ -103,7 +103,8 @@ LEFT JOIN templates AS t ON t.id = i.template_id"""
 class Record:
     """One registered name. `values` is the canonical JSON array; `template` the code for `template_id`.
 
-    `state` is active, withdrawn or alias; the successor of an alias is the record it leads to.
+    `state` is active, withdrawn or alias; the successor of an alias is the record it leads to. A tombstone is
+    `for_good` if the name is never given again by any protocol.
     """
 
     prefix_id: int
@@ -117,6 +118,7 @@ class Record:
     version: int
     created_at: datetime
     updated_at: datetime
+    for_good: bool = False
 
 
 class Registration(NamedTuple):
@@ -204,12 +206,16 @@ async def update(connection: Connection, record: Record) -> bool:
         record.successor,
         record.values.decode(),
         record.updated_at,
+        record.for_good,
     )
     return row is not None
 
 
 async def update_many(connection: Connection, records: Sequence[Record]) -> bool:
-    """Do as `update` for records of one prefix and instant, which then have no successor; False unless all went."""
+    """Do as `update` for records of one prefix and instant; False unless all went.
+
+    They have no successor then, and none is a tombstone for good.
+    """
     first = records[0]
     done = await connection.execute(
         _UPDATE_MANY,
@@ -252,17 +258,5 @@ async def heads(connection: Connection, places: Sequence[tuple[int, str]]) -> li
 
 
 def _from_row(row: asyncpg.Record) -> Record:
-    (prefix_id, key, spelling, state, template_id, template, successor, values, version, created_at, updated_at) = row
-    return Record(
-        prefix_id,
-        key,
-        spelling,
-        state,
-        template_id,
-        template,
-        successor,
-        values.encode(),
-        version,
-        created_at,
-        updated_at,
-    )
+    (prefix_id, key, spelling, state, template_id, template, successor, values, *rest) = row
+    return Record(prefix_id, key, spelling, state, template_id, template, successor, values.encode(), *rest)

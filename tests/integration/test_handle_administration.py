@@ -281,10 +281,11 @@ async def test_a_deleted_record_is_gone_and_can_be_created_again(stack: Stack) -
     assert (await client.done(CreateHandle(name, (url(),)))).rc == 1
 
 
-async def test_a_name_withdrawn_in_favour_of_another_is_not_created_again(stack: Stack) -> None:
-    name, client = f"{PREFIX}/FORMER", stack.client()
+@pytest.mark.parametrize(("suffix", "successor"), [("FORMER", f"?successor={PREFIX}/PRESENT"), ("ENDED", "")])
+async def test_a_name_withdrawn_for_good_is_not_created_again(stack: Stack, suffix: str, successor: str) -> None:
+    name, client = f"{PREFIX}/{suffix}", stack.client()
     await client.done(CreateHandle(name, (url(), admin_value(100, ADMIN))))
-    withdrawn = await stack.api.admin("DELETE", f"/api/v1/identifiers/{name}?successor={PREFIX}/PRESENT")
+    withdrawn = await stack.api.admin("DELETE", f"/api/v1/identifiers/{name}{successor}")
     assert withdrawn.json["version"] == 2
     assert (await client.done(CreateHandle(name, (url(),)))).rc == 101
 

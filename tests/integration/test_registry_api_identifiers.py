@@ -196,6 +196,14 @@ async def test_a_withdrawn_identifier_is_gone_and_never_given_again(api: Api) ->
     assert '"successor":"88.118.8/SN2"' in after
 
 
+async def test_the_record_of_a_prefix_itself_may_be_written_again(api: Api) -> None:
+    path = "/api/v1/identifiers/0.NA/88.118.8"
+    assert (await api.admin("PUT", path, {"values": VALUES})).json["version"] == 1
+    assert (await api.admin("DELETE", path)).json["version"] == 2
+    assert (await api.admin("GET", path)).status == 410
+    assert (await api.admin("PUT", path, {"values": VALUES})).json["version"] == 3
+
+
 async def test_a_successor_that_is_no_name_is_refused(api: Api) -> None:
     await put(api.admin)
     assert (await api.admin("DELETE", f"{ONE}?successor=..%2F")).status == 400

@@ -1,6 +1,7 @@
 """Lists of identifiers: each entry has a result of its own, in order, and a repeated call changes nothing."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ from identifiers.changes import START
 from identifiers.values import Value
 from registry import journal
 from registry.authority import Principal
+from registry.database import connected
 from registry.errors import Conflict, Forbidden, Gone, InvalidFields, InvalidRequest, NotFound
 from registry.service.identifier_list import CHUNK_ENTRIES_MAX, Entry, EntryResult, ListOp, cut, write_list
+from registry.tables import templates
+from registry.tables.templates import Template
 from tests.registry_api import Api, Client, running_api
 
 ITEMS = [
@@ -47,12 +51,15 @@ async def principal(client: Client) -> Principal:
     return Principal(who["account"], who["role"], who["enterprise"])
 
 
-async def write(api: Api, client: Client, op: ListOp, entries: list[Entry]) -> list[EntryResult]:
+async def write(
+    api: Api, client: Client, op: ListOp, entries: list[Entry], known: Mapping[str, Template] | None = None
+) -> list[EntryResult]:
     async def chunks() -> AsyncIterator[Sequence[Entry]]:
-        for chunk in cut(entries):
+        for chunk in cut(entries, alone=lambda: True):
             yield chunk
 
-    results, _ = await write_list(api.context, await principal(client), api.context.clock(), op, chunks())
+    who, now = await principal(client), api.context.clock()
+    results, _ = await write_list(api.context, who, now, op, chunks(), known or {})
     return results
 
 
@@ -98,6 +105,21 @@ async def test_a_repeated_call_finds_everything_as_it_is(api: Api, owner: Client
     other = await write(api, owner, "create", [entry(1, batch="other"), entry("NEW")])
     assert told(other) == ["identifier_exists", "created"]
     assert isinstance(other[0].error, Conflict)
+
+
+async def test_a_template_that_is_known_is_not_looked_up_and_has_to_be_usable_all_the_same(
+    api: Api, owner: Client
+) -> None:
+    async with connected(api.context.pool) as connection:
+        stored = await templates.by_code(connection, "pump")
+    assert stored is not None
+    for changes, expected in (
+        ({"state": "draft"}, "template_not_published"),
+        ({"state": "withdrawn"}, "template_withdrawn"),
+        ({"enterprise": "of-others"}, "not_yours"),
+        ({}, "created"),
+    ):
+        assert told(await write(api, owner, "create", [entry(1)], {"pump": replace(stored, **changes)})) == [expected]
 
 
 async def test_a_second_mention_is_an_error_and_the_first_one_wins(api: Api, owner: Client) -> None:

@@ -2,10 +2,11 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from tests.registry_api import Api, Client, Reply, running_api
@@ -248,9 +249,12 @@ async def test_a_deleted_identifier_is_gone_and_may_be_registered_again(api: Api
     assert (await api.admin("GET", f"/api/v1/identifiers/{PREFIX}/P1")).status == 200
 
 
-async def test_an_identifier_withdrawn_in_favour_of_another_is_not_registered_again(api: Api, client: Client) -> None:
+@pytest.mark.parametrize("successor", [f"?successor={PREFIX}/P2", ""])
+async def test_an_identifier_withdrawn_for_good_is_not_registered_again(
+    api: Api, client: Client, successor: str
+) -> None:
     ok(await client("POST", DATA, registration("P1")))
-    withdrawn = await api.admin("DELETE", f"/api/v1/identifiers/{PREFIX}/P1?successor={PREFIX}/P2")
+    withdrawn = await api.admin("DELETE", f"/api/v1/identifiers/{PREFIX}/P1{successor}")
     assert withdrawn.json["version"] == 2
     assert refusal(await client("POST", DATA, registration("P1"))) == "标识已存在"
     (result,) = ok(await client("POST", f"{DATA}/batchCreate", [registration("P1")]))
@@ -296,6 +300,38 @@ async def test_a_name_that_is_none_says_nothing_of_those_behind_it(client: Clien
     results = ok(await client(method, f"{DATA}/{call}", entries))
     assert [one["code"] for one in results] == [-2, -2, -2, 1], results
     assert [len(one["handle"]) <= 255 for one in results] == [True] * 4
+
+
+async def test_a_batch_is_stored_in_parts_unless_another_one_is_under_way(api: Api, client: Client) -> None:
+    async def transactions(name: str) -> int:
+        entries = [registration(f"{name}{number}") for number in range(800)]
+        assert {one["code"] for one in ok(await client("POST", f"{DATA}/batchCreate", entries))} == {1}
+        connection = await asyncpg.connect(api.dsn)
+        try:
+            count: int = await connection.fetchval(
+                "SELECT count(DISTINCT xid) FROM journal WHERE key LIKE $1", f"hdl:{PREFIX}/{name}%"
+            )
+        finally:
+            await connection.close()
+        return count
+
+    assert await transactions("ALONE") > 1
+    assert not api.context.lists_under_way
+    api.context.lists_under_way.add("another")
+    assert await transactions("BESIDE") == 1
+    assert api.context.lists_under_way == {"another"}
+
+
+async def test_of_batches_at_once_with_the_same_names_each_name_is_registered_by_one(client: Client) -> None:
+    def batch(maker: str, serials: Iterable[int]) -> list[dict[str, Any]]:
+        return [registration(f"SN{serial}", value(2000, "product_name", maker)) for serial in serials]
+
+    sent = [batch("甲", range(400)), batch("乙", reversed(range(400))), batch("丙", range(200, 600))]
+    answers = await asyncio.gather(*(client("POST", f"{DATA}/batchCreate", entries) for entries in sent))
+    results = [ok(answer) for answer in answers]
+    made = [one["handle"] for of_batch in results for one in of_batch if one["code"] == 1]
+    assert sorted(made) == sorted(f"{PREFIX}/SN{serial}" for serial in range(600))
+    assert {one["msg"] for of_batch in results for one in of_batch if one["code"] != 1} == {"标识已存在"}
 
 
 async def test_a_batch_has_1_to_2000_entries_or_nothing_is_done(client: Client) -> None:
