@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import itertools
 import json
 import os
 import signal
@@ -9,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar, overload
 from urllib.parse import urlsplit
@@ -19,13 +20,14 @@ Retrying = type[Exception] | tuple[type[Exception], ...]
 
 _POLL_SECONDS = 0.02
 _NEVER = object()
+_PORT_FIRST, _PORTS, _PORTS_EACH = 12_000, 20_000, 1_000
 
 
 @overload
 async def eventually(check: Callable[[], Awaitable[T]], timeout_s: float = ..., *, retrying: Retrying = ...) -> T: ...
 @overload
 async def eventually(check: Callable[[], T], timeout_s: float = ..., *, retrying: Retrying = ...) -> T: ...
-async def eventually(check: Callable[[], Any], timeout_s: float = 10.0, *, retrying: Retrying = AssertionError) -> Any:
+async def eventually(check: Callable[[], Any], timeout_s: float = 30.0, *, retrying: Retrying = AssertionError) -> Any:
     """Call `check` until it gives something true, and return that; the only place in the tests that waits by the clock.
 
     `check` may be a coroutine function. Errors of the kinds in `retrying` count as "not yet".
@@ -48,11 +50,36 @@ async def eventually(check: Callable[[], Any], timeout_s: float = 10.0, *, retry
         await asyncio.sleep(_POLL_SECONDS)
 
 
-def free_port(host: str = "127.0.0.1", kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """Find a port that nobody listens on now."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+def _ports() -> Iterator[int]:
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    mine = [_PORT_FIRST + (worker * _PORTS_EACH + number) % _PORTS for number in range(_PORTS_EACH)]
+    begin = os.getpid() % _PORTS_EACH
+    return itertools.cycle(mine[begin:] + mine[:begin])
+
+
+_ports_in_turn = _ports()
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody has, neither for TCP nor for UDP, and that stays free until it is used.
+
+    Of those below the range that systems choose from by themselves, and of each test process its own: a node that
+    starts again must not find that meanwhile some connection was given its port.
+    """
+    for port in itertools.islice(_ports_in_turn, _PORTS_EACH):
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as stream,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams,
+        ):
+            # As servers do: what earlier connections left behind is no hindrance.
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                stream.bind(("127.0.0.1", port))
+                datagrams.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError(f"all {_PORTS_EACH} ports of this test process are in use")
 
 
 def is_running(pid: int) -> bool:
@@ -76,7 +103,7 @@ class NodeProcess:
         *arguments: str,
         workers: int = 1,
         environment: Mapping[str, str] | None = None,
-        start_timeout_s: float = 60.0,
+        start_timeout_s: float = 120.0,
     ) -> None:
         self.data_dir = data_dir
         self.log_file = data_dir.with_name(data_dir.name + ".log")
@@ -85,7 +112,7 @@ class NodeProcess:
         self.environment = dict(environment or {})
         self.start_timeout_s = start_timeout_s
         self.process: subprocess.Popen[bytes] | None = None
-        self._http = self._handle = "127.0.0.1:0"
+        self._http, self._handle = (f"127.0.0.1:{free_port()}" for _ in range(2))
         self._pids_seen: set[int] = set()
 
     async def __aenter__(self) -> Self:

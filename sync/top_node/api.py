@@ -16,7 +16,7 @@ from sync.batch import PROFILE, Limits, Receipt
 from sync.calendar_time import instant
 from sync.collecting.answer_signing import AnswerSigner
 from sync.collecting.answers import as_json, number
-from sync.collecting.batch_check import COMPRESSED_OCTETS_MAX, read_batch, read_batch_id, too_large
+from sync.collecting.batch_check import COMPRESSED_OCTETS_MAX, Delivered, read_batch, read_batch_id, too_large
 from sync.collecting.digests import asked
 from sync.collecting.header import TABLES
 from sync.collecting.problems import Problem
@@ -138,7 +138,7 @@ class TopNode:
             encoding=request.headers.get("Content-Encoding", ""),
             limits=self._limits,
         )
-        self._misbehave()
+        self._misbehave(batch)
         faults = self._faults.faults
         polls = int(faults.pending_polls) if self._faults.strikes(faults.pending) else 0
         keyid, directive = _key_id(request), request.headers.get("Idn-Resend")
@@ -153,11 +153,11 @@ class TopNode:
             return _cut_off(request)
         return self._receipt(receipt)
 
-    def _misbehave(self) -> None:
-        """Refuse a good batch, as told."""
+    def _misbehave(self, batch: Delivered) -> None:
+        """Refuse a good batch, as told. One row cannot be asked to be less: it would be given up as too large."""
         if self._faults.strikes(self._faults.faults.wrong_sequence):
             raise Problem(409, "out_of_order", "on purpose", more={"expected": 1})
-        if self._faults.strikes(self._faults.faults.shrink):
+        if len(batch.rows) > 1 and self._faults.strikes(self._faults.faults.shrink):
             raise too_large("on purpose", msgspec.structs.replace(self._limits, max_rows=1))
 
     async def _get_batch(self, request: web.Request) -> web.Response:

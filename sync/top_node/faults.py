@@ -26,7 +26,7 @@ class Faults:
     - `refuse`: a version of an identifier is refused as `format`, always the same ones; deletions never.
     - `unknown_code`: a row is refused with a code that the profile does not have.
     - `wrong_sequence`: 409 `out_of_order` though the sequence is the right one.
-    - `shrink`: 413 with an oversize demand, one row a batch.
+    - `shrink`: 413 with an oversize demand, one row a batch; never for a batch that has only one.
     - `slow_ms`: milliseconds before each answer.
     - `retry_after_s`: what 503 and 202 ask for.
     - `down_s`: for so many seconds from now every connection is cut without an answer.

@@ -38,7 +38,7 @@ async def test_a_claim_waits_for_the_children_of_a_killed_supervisor(paths: Data
     assert child.stdin is not None
     child.stdin.close()
     async with claimed(paths):
-        assert child.wait(timeout=5) == 0
+        assert child.wait(timeout=30) == 0
 
 
 async def test_children_that_do_not_end_are_told(paths: DataPaths, monkeypatch: pytest.MonkeyPatch) -> None:

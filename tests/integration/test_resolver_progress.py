@@ -42,7 +42,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
 
 
 async def line(reader: asyncio.StreamReader) -> bytes:
-    return await asyncio.wait_for(reader.readline(), 5.0)
+    return await asyncio.wait_for(reader.readline(), 30.0)
 
 
 async def test_a_client_is_told_the_position_at_once_and_each_later_one(served: Served) -> None:
@@ -57,10 +57,10 @@ async def test_a_wake_from_any_client_wakes(served: Served) -> None:
     for _ in range(2):
         _, writer = await served.connect()
         writer.write(b"wake\nwa")
-        await asyncio.wait_for(served.woken.wait(), 5.0)
+        await asyncio.wait_for(served.woken.wait(), 30.0)
         served.woken.clear()
         writer.write(b"ke\n")
-        await asyncio.wait_for(served.woken.wait(), 5.0)
+        await asyncio.wait_for(served.woken.wait(), 30.0)
         served.woken.clear()
 
 
@@ -108,7 +108,7 @@ def test_it_serves_on_uvloop(tmp_path: Path) -> None:
             reader, writer = await served.connect()
             assert await line(reader) == b"0 0\n"
             writer.write(b"wake\n")
-            await asyncio.wait_for(served.woken.wait(), 5.0)
+            await asyncio.wait_for(served.woken.wait(), 30.0)
             served.server.announce(Cursor(1, 2))
             assert await line(reader) == b"1 2\n"
             await served.close()

@@ -61,7 +61,7 @@ async def test_faults_of_every_kind_at_once_lose_and_double_nothing(registry_dat
         async def agree() -> bool:
             return await source.all_acknowledged() and source.live() == await collector.live()
 
-        await eventually(agree, 120)
+        await eventually(agree, 60)
         assert differences(source.live(), await collector.live()) == {}
         assert await source.sequences() == await collector.streams()
         assert await source.open_rows() == {}

@@ -78,7 +78,12 @@ async def test_faults_change_while_it_runs(tmp_path: Path) -> None:
 async def test_a_fault_refuses_what_is_right(fault: str, status: int, code: str, tmp_path: Path) -> None:
     async with collector(tmp_path, fault) as reporter:
         reporter.sequences["T9", reporter.enterprise] = 0
-        must(await reporter.tell("T9", [pump(reporter)]), status, code)
+        must(await reporter.tell("T9", [pump(reporter), pump(reporter, "B")]), status, code)
+
+
+async def test_a_batch_of_one_row_is_never_asked_to_be_smaller(tmp_path: Path) -> None:
+    async with collector(tmp_path, "shrink=1") as reporter:
+        taken(await reporter.tell("T9", [pump(reporter)]))
 
 
 async def test_a_slow_verdict_comes_after_as_many_questions_as_told(tmp_path: Path) -> None:
