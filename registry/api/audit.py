@@ -9,13 +9,12 @@ from registry import origin
 from registry.api.audit_shapes import AuditPage
 from registry.api.call import Answer, Call, answer, read_instant
 from registry.api.paging import write_cursor
-from registry.api.routing import NDJSON
+from registry.api.routing import CSV, NDJSON
 from registry.authority import Action, authorise
 from registry.errors import InvalidRequest
 from registry.service import audit as service
 from registry.tables.audit import EntryKind, Filters
 
-CSV: Final = "text/csv"
 _SCOPE: Final = "audit"
 _OF_THE_LOG: Final = "audit log"
 

@@ -86,8 +86,9 @@ def _content(title: str, content: Mapping[str, Any]) -> str:
         link = f' <a href="#schema-{shape}">{shape}</a>' if shape else ""
         parts.append(f'<p class="quiet">{title}: {escape(media_type)}{link}</p>')
         if "example" in described:
-            example = json.dumps(described["example"], indent=2, ensure_ascii=False)
-            parts.append(f"<pre>{escape(example)}</pre>")
+            example = described["example"]
+            shown = example if isinstance(example, str) else json.dumps(example, indent=2, ensure_ascii=False)
+            parts.append(f"<pre>{escape(shown)}</pre>")
     return "".join(parts)
 
 

@@ -12,7 +12,7 @@ from registry.api.answer_stream import AnswerStream
 from registry.api.batch import MEDIA_TYPES
 from registry.api.call import Answer, Call, answer, check_media_type, next_cursor, outcome
 from registry.api.job_shapes import JobAnswer, JobCounts, JobPage, JobProblem, JobState
-from registry.api.routing import NDJSON
+from registry.api.routing import CSV, NDJSON
 from registry.database import Connection
 from registry.errors import InvalidRequest
 from registry.service import jobs
@@ -22,7 +22,6 @@ from registry.service.jobs import Upload
 from registry.states import instant
 from registry.tables.jobs import Job, Kind
 
-CSV: Final = "text/csv"
 UPLOADED: Final = ("import", "update", "withdraw")
 _REJECTED: Final = b'"status":"rejected"'
 

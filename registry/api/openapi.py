@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from registry.api.call import KEY_CHARACTERS_MAX
 from registry.api.problem_examples import EXAMPLES
-from registry.api.routing import OCTETS, Parameter, Route
+from registry.api.routing import CSV, OCTETS, Parameter, Route
 from registry.api.shapes import HandleValue, Problem
 from registry.authority import AUTHORITY, Reach
 
@@ -110,7 +110,7 @@ def _operation(route: Route) -> dict[str, Any]:
             "required": True,
             "content": {
                 route.request_type: _content(route.request, route.request_example),
-                **_octets(route.request_also),
+                **_octets(route.request_also, route.csv_example),
             },
         }
     elif route.request_type == OCTETS:
@@ -125,7 +125,7 @@ def _success(route: Route, status: int) -> dict[str, Any]:
     if route.response is not None:
         described["content"] = {
             route.response_type: _content(route.response, route.response_example),
-            **_octets(route.response_also),
+            **_octets(route.response_also, route.csv_example),
         }
     elif route.response_type != "application/json":
         described["content"] = {route.response_type: {"schema": {"type": "string"}}}
@@ -134,8 +134,12 @@ def _success(route: Route, status: int) -> dict[str, Any]:
     return described
 
 
-def _octets(media_types: Sequence[str]) -> dict[str, Any]:
-    return {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in media_types}
+def _octets(media_types: Sequence[str], csv_example: str = "") -> dict[str, Any]:
+    octets: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+    described = dict.fromkeys(media_types, octets)
+    if CSV in described:
+        described[CSV] = {"schema": {"type": "string"}, "example": csv_example}
+    return described
 
 
 def _content(body: type[msgspec.Struct], example: Any) -> dict[str, Any]:
@@ -146,10 +150,14 @@ def _content(body: type[msgspec.Struct], example: Any) -> dict[str, Any]:
 
 
 def _refusal(status: int) -> dict[str, Any]:
-    content: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/Problem"}}
-    if status in EXAMPLES:
-        name = _example_of(status)
-        content["examples"] = {name: {"$ref": f"#/components/examples/{name}"}}
+    if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:  # told by its header alone
+        whole = {"description": "how long it is: `bytes */OCTETS`", "schema": {"type": "string"}}
+        return {"description": HTTPStatus(status).phrase, "headers": {"Content-Range": whole}}
+    name = _example_of(status)
+    content = {
+        "schema": {"$ref": "#/components/schemas/Problem"},
+        "examples": {name: {"$ref": f"#/components/examples/{name}"}},
+    }
     refusal: dict[str, Any] = {"description": HTTPStatus(status).phrase, "content": {_PROBLEM_TYPE: content}}
     if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
         refusal["headers"] = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}

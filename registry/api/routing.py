@@ -12,6 +12,7 @@ from registry.authority import Action
 
 NDJSON: Final = "application/x-ndjson"
 OCTETS: Final = "application/octet-stream"
+CSV: Final = "text/csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,8 @@ class Route:
     `also_at` is a second path for the same, that others' protocols name.
 
     `statuses` are those of success; `refusals` those that are particular to the route, besides the common ones.
-    `request_also` and `response_also` are further media types of the bodies, which `description` tells of.
+    `request_also` and `response_also` are further media types of the bodies, which `description` tells of;
+    `csv_example` is the example of the one that is CSV.
     """
 
     method: str
@@ -53,6 +55,7 @@ class Route:
     parameters: tuple[Parameter, ...] = ()
     request_example: Any = None
     response_example: Any = None
+    csv_example: str = ""
 
     @property
     def changes(self) -> bool:

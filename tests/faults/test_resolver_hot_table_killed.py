@@ -1,7 +1,10 @@
 """A follower that dies between its commit and the hot table: nobody is answered from what it left."""
 
+import asyncio
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -44,10 +47,15 @@ MOMENTS = {
 """Where it dies: module, name, and the calls before, made while the first record is taken in by a filling."""
 
 
-def start(journal: Path, directory: Path, code: str = "") -> subprocess.Popen[bytes]:
+@contextmanager
+def started(journal: Path, directory: Path, code: str = "") -> Iterator[subprocess.Popen[bytes]]:
     how = ["-c", code] if code else ["-m", "tests.faults.follower_process"]
     command = [sys.executable, *how, str(journal), str(directory)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def append(journal: Path, *rows: Change) -> None:
@@ -77,21 +85,17 @@ async def test_a_table_left_behind_is_retired_before_the_change_is_announced(
 ) -> None:
     journal, directory = tmp_path / "journal", tmp_path / "replica"
     append(journal, prefix_change(1, PREFIX), identifier_change(2, f"{PREFIX}/SN1", url("https://example.com/old")))
-    dying = start(journal, directory, DYING.format(module=module, name=name, after=after))
-    await eventually(lambda: current_name((directory / "current").resolve()), 20.0)
-    reader = HotTableReader((directory / "current").resolve())
-    await eventually(lambda: b"/old" in in_table(reader))
-    append(journal, identifier_change(3, f"{PREFIX}/SN1", url("https://example.com/new")))
-    announced, _ = dying.communicate(timeout=20.0)
+    with started(journal, directory, DYING.format(module=module, name=name, after=after)) as dying:
+        await eventually(lambda: current_name((directory / "current").resolve()))
+        reader = HotTableReader((directory / "current").resolve())
+        await eventually(lambda: b"/old" in in_table(reader))
+        append(journal, identifier_change(3, f"{PREFIX}/SN1", url("https://example.com/new")))
+        announced, _ = await asyncio.to_thread(dying.communicate, timeout=30.0)
     assert dying.returncode == 9
     assert b"3 3\n" not in announced
     assert b"/new" in in_lmdb(directory), "it died behind its commit"
-    again = start(journal, directory)
-    try:
+    with started(journal, directory) as again:
         assert again.stdout is not None
         assert Cursor(*map(int, again.stdout.readline().split())) == Cursor(3, 3)
         assert b"/old" not in in_table(reader)
-        await eventually(lambda: b"/new" in in_table(reader), 20.0)
-    finally:
-        again.kill()
-        again.communicate()
+        await eventually(lambda: b"/new" in in_table(reader))

@@ -265,6 +265,9 @@ async def test_a_part_can_be_fetched_on_from_where_it_broke_off(api: Api) -> Non
     whole = (await api.admin("GET", path)).body
     rest = await api.admin("GET", path, headers={"Range": "bytes=10-"})
     assert (rest.status, rest.body) == (206, whole[10:])
+    beyond = await api.admin("GET", path, headers={"Range": f"bytes={len(whole)}-"})
+    assert (beyond.status, beyond.body) == (416, b"")
+    assert beyond.headers["Content-Range"] == f"bytes */{len(whole)}"
 
 
 async def test_a_young_snapshot_is_used_again_and_others_are_not_found(api: Api) -> None:

@@ -15,6 +15,25 @@ ROUTES: Final = (
         action=Action.READ_STATUS,
         summary="Tell how the registry is",
         response=Status,
+        response_example={
+            "database": {"version": "16.2"},
+            "journal": {
+                "epoch": "0f6c2f0e-6d7e-4c0f-8a55-52d8e0a8a1c3",
+                "oldest": "740/1",
+                "end": "90211/4",
+                "changes_behind_replica": 0,
+                "changes_counted_max": 100_000,
+            },
+            "replica": {"connected": True, "position": "90211/4"},
+            "counts": {
+                "enterprises": 1000,
+                "prefixes": 1012,
+                "templates": 3400,
+                "tokens": 1250,
+                "identifiers_estimate": 10_000_000,
+            },
+            "more": {},
+        },
     ),
     Route(
         method="GET",

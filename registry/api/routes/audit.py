@@ -4,7 +4,7 @@ from typing import Final, Literal
 
 from registry.api import audit
 from registry.api.audit_shapes import AuditPage
-from registry.api.routing import NDJSON, PAGING, Parameter, Route
+from registry.api.routing import CSV, NDJSON, PAGING, Parameter, Route
 from registry.authority import Action
 from registry.service.audit import ShownEntry
 
@@ -51,9 +51,10 @@ ROUTES: Final = (
         summary="Export the audit log: one JSON object a line, or CSV",
         response=ShownEntry,
         response_type=NDJSON,
-        response_also=(audit.CSV,),
+        response_also=(CSV,),
         refusals=(422,),
         parameters=(*_FILTERS, Parameter("format", "ndjson (the default) or csv", schema=Literal["ndjson", "csv"])),
         response_example=_ENTRY,
+        csv_example=",".join(_ENTRY) + "\r\n" + ",".join(map(str, _ENTRY.values())) + "\r\n",
     ),
 )

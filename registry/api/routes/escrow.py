@@ -17,5 +17,26 @@ ROUTES: Final = (
         description="`SUCCESS` says that the deposit was handed in; `verdict` is what the platform says of it.",
         response=DepositRunList,
         parameters=PAGING[:1],
+        response_example={
+            "items": [
+                {
+                    "id": 12,
+                    "prefix": "88.118",
+                    "watermark": "2031-05-04T16:00:00.000Z",
+                    "rev": 0,
+                    "data_type": "FULL",
+                    "start_time": "2031-05-04T18:00:00.000Z",
+                    "end_time": "2031-05-04T18:03:11.000Z",
+                    "status": "SUCCESS",
+                    "remark": "",
+                    "deposit_id": "88.118_20310505_FULL",
+                    "bytes": 104_857_600,
+                    "files": 2,
+                    "verdict": "accepted",
+                    "verdict_at": "2031-05-04T19:00:00.000Z",
+                    "verdict_text": None,
+                }
+            ]
+        },
     ),
 )

@@ -4,7 +4,7 @@ from typing import Final, Literal
 
 from registry.api import jobs
 from registry.api.job_shapes import JobAnswer, JobPage, JobResult, JobRow, JobState
-from registry.api.routing import NDJSON, PAGING, Parameter, Route
+from registry.api.routing import CSV, NDJSON, PAGING, Parameter, Route
 from registry.authority import Action
 
 _NOTHING: Final = dict.fromkeys(("created", "replaced", "unchanged", "skipped", "withdrawn", "rejected"), 0)
@@ -39,7 +39,7 @@ ROUTES: Final = (
         "rejected in the results and the others go in.",
         request=JobRow,
         request_type=NDJSON,
-        request_also=(jobs.CSV,),
+        request_also=(CSV,),
         response=JobAnswer,
         statuses=(202,),
         refusals=(409,),
@@ -62,6 +62,7 @@ ROUTES: Final = (
             "identifier": "88.118.8/SN0001",
             "values": [{"index": 1, "type": "URL", "data": "https://example.com/sn0001"}],
         },
+        csv_example="identifier,1:URL\n88.118.8/SN0001,https://example.com/sn0001\n",
         response_example={**_JOB, "state": "queued", "rows_done": 0, "counts": _NOTHING},
     ),
     Route(

@@ -18,6 +18,104 @@ from registry.api.sync_shapes import DirectiveList, OpenRowList, SentBatchList, 
 from registry.authority import Action
 
 _LIMIT: Final = PAGING[:1]
+_REPORTER: Final = "88.118"
+_QUEUED_AT: Final = "2031-05-06T01:02:03.000Z"
+_STATUS: Final = {
+    "links": [
+        {
+            "reporter": _REPORTER,
+            "transport": "http",
+            "is_up": True,
+            "since": "2031-05-01T00:00:00.000Z",
+            "reason": None,
+            "next_probe_at": None,
+            "key_id": "88.118-2031",
+            "routes": ["https://top-node.example.com/"],
+            "shown_at": "2031-05-06T01:02:09.000Z",
+            "queue_rows": 120,
+            "oldest_queued_at": _QUEUED_AT,
+            "acknowledged_at": "2031-05-06T01:02:05.000Z",
+            "halted_streams": 0,
+            "open_rows": 1,
+        }
+    ],
+    "access_points": [
+        {
+            "reporter": _REPORTER,
+            "url": "https://top-node.example.com/",
+            "state": "closed",
+            "failing_share": 0.02,
+            "answer_s": 0.031,
+            "last_error": None,
+            "last_error_at": None,
+            "last_success_at": "2031-05-06T01:02:05.000Z",
+            "tried_again_at": None,
+        }
+    ],
+    "pauses": [],
+    "read_only": None,
+}
+_STREAM: Final = {
+    "reporter": _REPORTER,
+    "table": "T9",
+    "scope": "88.118.8",
+    "acknowledged_sequence": 41,
+    "acknowledged_at": "2031-05-06T01:02:05.000Z",
+    "queue_batches": 1,
+    "queue_rows": 120,
+    "oldest_queued_at": _QUEUED_AT,
+    "failures": 0,
+    "halted_reason": None,
+    "last_error": None,
+    "last_error_at": None,
+    "next_attempt_at": None,
+    "compared_at": "2031-05-06T00:00:00.000Z",
+    "differences": 0,
+    "open_rows": 1,
+}
+_BATCH: Final = {
+    "batch_id": "6f1c2a50-6b58-4b7e-9d7d-1f0a4f0f6f10",
+    "reporter": _REPORTER,
+    "table": "T9",
+    "scope": "88.118.8",
+    "sequence": 41,
+    "state": "acknowledged",
+    "mode": "delta",
+    "row_count": 500,
+    "attempts": 1,
+    "created_at": "2031-05-06T01:02:04.000Z",
+    "first_attempt_at": "2031-05-06T01:02:04.500Z",
+    "acknowledged_at": "2031-05-06T01:02:05.000Z",
+    "receipt_id": "rct_41",
+    "status": "partial",
+    "rows_rejected": 1,
+    "is_signed": True,
+}
+_OPEN_ROW: Final = {
+    "reporter": _REPORTER,
+    "table": "T9",
+    "scope": "88.118.8",
+    "key": "88.118.8/SN0001",
+    "ver": 3,
+    "code": "format",
+    "field": "name",
+    "message": "longer than 255 characters",
+    "noted_at": "2031-05-06T01:02:05.000Z",
+    "withheld": False,
+    "sent_again": False,
+}
+_DIRECTIVE: Final = {
+    "reporter": _REPORTER,
+    "directive_id": "dir_7",
+    "origin": "collector",
+    "kind": "resend",
+    "reason": "a disk was replaced",
+    "received_at": "2031-05-06T01:00:00.000Z",
+    "result": "done",
+    "result_text": "3 batches were sent again",
+    "finished_at": "2031-05-06T01:00:04.000Z",
+    "acknowledged_at": "2031-05-06T01:00:05.000Z",
+}
 _NOTE: Final = {
     "kind": "maintenance",
     "started_at": "2031-04-12T18:00:00.000Z",
@@ -50,6 +148,7 @@ ROUTES: Final = (
         summary="Tell how the way to the national node is: up or down, its addresses, what is paused",
         description="Empty where the node does not report. `read_only` is set during an emergency take-over.",
         response=SyncStatus,
+        response_example=_STATUS,
     ),
     Route(
         method="GET",
@@ -59,6 +158,7 @@ ROUTES: Final = (
         summary="List the streams of reports: what is acknowledged, what waits, what is wrong",
         response=StreamList,
         parameters=_LIMIT,
+        response_example={"items": [_STREAM]},
     ),
     Route(
         method="GET",
@@ -68,6 +168,7 @@ ROUTES: Final = (
         summary="List the newest batches with their receipts",
         response=SentBatchList,
         parameters=_LIMIT,
+        response_example={"items": [_BATCH]},
     ),
     Route(
         method="GET",
@@ -77,6 +178,7 @@ ROUTES: Final = (
         summary="List rows that were refused, or are not fit to be sent",
         response=OpenRowList,
         parameters=_LIMIT,
+        response_example={"items": [_OPEN_ROW]},
     ),
     Route(
         method="GET",
@@ -86,6 +188,7 @@ ROUTES: Final = (
         summary="List what the national node asked of this node, and what became of it",
         response=DirectiveList,
         parameters=_LIMIT,
+        response_example={"items": [_DIRECTIVE]},
     ),
     Route(
         method="GET",

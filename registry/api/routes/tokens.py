@@ -7,6 +7,18 @@ from registry.api.routing import PAGING, Route
 from registry.api.shapes import Account, IssuedToken, TokenAnswer, TokenPage, TokenRequest
 from registry.authority import Action
 
+_TOKEN: Final = {
+    "id": "tok_9d27c04b6a1e85f3",
+    "account": "acc_71b0c2f4a98d3e56",
+    "role": "enterprise_administrator",
+    "enterprise": "ent_3f9c0a7d51e2b846",
+    "scopes": None,
+    "label": "ERP of Example Pumps",
+    "created_at": "2025-11-22T08:00:00.000Z",
+    "expires_at": None,
+    "revoked_at": None,
+}
+
 ROUTES: Final = (
     Route(
         method="POST",
@@ -44,7 +56,7 @@ ROUTES: Final = (
         summary="List tokens, without their secrets",
         response=TokenPage,
         parameters=PAGING,
-        response_example={"items": [], "next": None},
+        response_example={"items": [_TOKEN], "next": None},
     ),
     Route(
         method="DELETE",
@@ -54,6 +66,7 @@ ROUTES: Final = (
         summary="Revoke a token",
         response=TokenAnswer,
         refusals=(404,),
+        response_example={**_TOKEN, "revoked_at": "2025-11-23T08:00:00.000Z"},
     ),
     Route(
         method="GET",
