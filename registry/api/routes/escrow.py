@@ -29,7 +29,7 @@ ROUTES: Final = (
                     "end_time": "2031-05-04T18:03:11.000Z",
                     "status": "SUCCESS",
                     "remark": "",
-                    "deposit_id": "88.118_20310505_FULL",
+                    "deposit_id": "20310504T1600Z-88.118-0",
                     "bytes": 104_857_600,
                     "files": 2,
                     "verdict": "accepted",
