@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -15,6 +16,7 @@ import asyncpg
 import pytest
 
 from node.postgres import EmbeddedPostgres
+from tests.support import eventually
 
 EXTERNAL_DATABASE = "IDNODE_TEST_DATABASE"
 
@@ -28,6 +30,21 @@ def _logging_as_it_was() -> Iterator[None]:
     for handler in [handler for handler in root.handlers if handler not in before]:
         root.removeHandler(handler)
     root.setLevel(level)
+
+
+@pytest.fixture
+async def today() -> datetime:
+    """Return now, on a day that does not end, in UTC nor in Beijing, while the test runs."""
+
+    def now_if_early_enough() -> datetime | None:
+        now = datetime.now(UTC)
+        return None if now.hour in (15, 23) and now + timedelta(seconds=20) >= _next_hour(now) else now
+
+    return await eventually(now_if_early_enough)
+
+
+def _next_hour(now: datetime) -> datetime:
+    return now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
 
 
 @pytest.fixture(scope="session")

@@ -92,14 +92,19 @@ _SIDES = (
     """SELECT prefix_id, key, index, permissions, target_prefix_id, target_key, target FROM identifier_references
     ORDER BY 1, 2, 3""",
     "SELECT prefix_id, index, value, key FROM search_values ORDER BY 1, 2, 3, 4",
-    """SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
-    WHERE connamespace = 'public'::regnamespace AND conrelid <> 0 ORDER BY 1, 2""",
-    "SELECT tablename::text, indexname::text, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1, 2",
+    r"""SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
+    WHERE connamespace = 'public'::regnamespace AND conrelid <> 0 AND conrelid::regclass::text !~ '_\d{6,8}$'
+    ORDER BY 1, 2""",
+    r"""SELECT tablename::text, indexname::text, indexdef FROM pg_indexes
+    WHERE schemaname = 'public' AND tablename !~ '_\d{6,8}$' ORDER BY 1, 2""",
 )
 
 
 async def sides_of(dsn: str) -> list[list[tuple[Any, ...]]]:
-    """Return what is made of records beside them, and every constraint and index."""
+    """Return what is made of records beside them, and every constraint and index.
+
+    Not those of a day's or month's partition: a day later there are others.
+    """
     connection = await asyncpg.connect(dsn)
     try:
         return [[tuple(row) for row in await connection.fetch(statement)] for statement in _SIDES]

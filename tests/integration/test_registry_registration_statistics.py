@@ -71,12 +71,12 @@ async def test_each_request_that_wrote_identifiers_is_one_sample(api: Api, owner
     assert samples(api) == {("88.118.8", False): (2, 31), ("88.118", True): (2, 31)}
 
 
-async def test_a_request_is_timed_from_its_last_octet(api: Api, owner: Client) -> None:
+async def test_a_request_is_timed_from_its_last_octet(api: Api, owner: Client, today: datetime) -> None:
     await owner("PUT", f"{PATH}/A", {"values": VALUES})
     (one, _) = api.context.samples.drain()
     assert 0 < one["latency"]["min_us"] == one["latency"]["max_us"] < 10_000_000
     assert one["latency"]["sum_us"] == one["latency"]["max_us"]
-    assert beijing_day(one["day_at"]) == beijing_day(int(datetime.now(UTC).timestamp()))
+    assert beijing_day(one["day_at"]) == beijing_day(int(today.timestamp()))
 
 
 async def totals(connection: Connection) -> dict[str, int]:
@@ -95,38 +95,38 @@ async def told(connection: Connection, day: date, *prefixes: str) -> dict[str, t
 
 
 async def test_totals_equal_the_tables_after_every_kind_of_change(
-    api: Api, owner: Client, opened: Connection, monkeypatch: pytest.MonkeyPatch
+    api: Api, owner: Client, opened: Connection, today: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(registration_counts, "PAGE_ROWS", 7)
-    today = beijing_day(int(datetime.now(UTC).timestamp()))
+    day = beijing_day(int(today.timestamp()))
     await owner.batch([row(f"N{n}") for n in range(20)], "?wait=false")
-    assert await told(opened, today, "88.118.8") == {"88.118.8": (20, 20)}
+    assert await told(opened, day, "88.118.8") == {"88.118.8": (20, 20)}
     for name in ("N1", "N2"):
         await owner("DELETE", f"{PATH}/{name}")
     await owner.batch([row("N1"), row("N3"), row("X")], "?on_conflict=replace&wait=false")
     await owner("PUT", f"{PATH}/Y", {"values": VALUES})
-    figures = await told(opened, today, "88.118.8", "88.118.9")
+    figures = await told(opened, day, "88.118.8", "88.118.9")
     assert {"88.118.8": figures["88.118.8"][1]} == await totals(opened)
     assert figures["88.118.9"] == (0, 0)
-    assert await told(opened, today - timedelta(days=1), "88.118.8") == {"88.118.8": (0, 0)}
+    assert await told(opened, day - timedelta(days=1), "88.118.8") == {"88.118.8": (0, 0)}
 
 
 async def test_where_the_journal_was_dropped_the_tables_are_counted(
-    api: Api, owner: Client, opened: Connection
+    api: Api, owner: Client, opened: Connection, today: datetime
 ) -> None:
-    today = beijing_day(int(datetime.now(UTC).timestamp()))
+    day = beijing_day(int(today.timestamp()))
     await owner.batch([row(f"N{n}") for n in range(10)], "?wait=false")
     await owner("DELETE", f"{PATH}/N1")
     later = datetime.now(UTC) + timedelta(days=2)
     await journal_days.ensure_partitions(opened, later)
     await journal_days.seal_days(opened, later)
     assert await journal_days.drop_before(opened, later.date())
-    assert await told(opened, today, "88.118.8") == {"88.118.8": (10, 9)}
+    assert await told(opened, day, "88.118.8") == {"88.118.8": (10, 9)}
     await owner("PUT", f"{PATH}/Z", {"values": VALUES})
     # A sealed day takes no more rows: what comes now counts for the day of the test's later time.
-    assert await told(opened, today, "88.118.8") == {"88.118.8": (10, 9)}
+    assert await told(opened, day, "88.118.8") == {"88.118.8": (10, 9)}
     assert await told(opened, later.date(), "88.118.8") == {"88.118.8": (1, 10)}
-    assert await day_figures.prefixes_registered(opened, today, "88.118") == day_figures.Registered(1, 1)
+    assert await day_figures.prefixes_registered(opened, day, "88.118") == day_figures.Registered(1, 1)
 
 
 async def test_how_soon_registrations_could_be_looked_up(opened: Connection, tmp_path: Path) -> None:

@@ -59,6 +59,9 @@ def test_recorded_keys_are_loaded() -> None:
     assert isinstance(load_public_key(keys["idis_sm2_public_pem"].encode()), sm2.PublicKey)
 
 
+OFF_THE_CURVE = (der := SM2_KEY.public.to_der())[:-1] + bytes((der[-1] ^ 1,))
+
+
 def rsa_octets(bits: int, exponent: int = 65_537) -> bytes:
     return encode_key(RSAKey((1 << bits) - 1, exponent))
 
@@ -74,7 +77,7 @@ def rsa_octets(bits: int, exponent: int = 65_537) -> bytes:
         encode_key(RSAKey(1 << 2_047, 65_537)),
         string(b"DSA_PUB_KEY") + b"\0\0" + string(b"\3") * 4,
         string(b"SM9_PUB_KEY") + b"\0\0" + string(b"Alice"),
-        string(b"SM2_PUB_KEY") + b"\0\0" + string(sm2.generate().public.to_der()[:-1] + b"\0"),
+        string(b"SM2_PUB_KEY") + b"\0\0" + string(OFF_THE_CURVE),
         string(b"RSA_PUB_KEY") + b"\0\0",
         b"",
         b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----",
