@@ -131,8 +131,12 @@ class Collector:
         }
 
     async def streams(self) -> dict[str, int]:
-        """Return the last sequence of each scope of T9."""
-        streams = (await self.get("/v1/streams?limit=1000"))["streams"]
+        """Return the last sequence of each scope of T9, asking again where one of its faults strikes the question."""
+
+        async def told() -> tuple[list[dict[str, Any]]]:
+            return ((await self.get("/v1/streams?limit=1000"))["streams"],)
+
+        (streams,) = await eventually(told, retrying=KeyError)
         return {one["scope"]: one["last_sequence"] for one in streams if one["table"] == "T9"}
 
 
