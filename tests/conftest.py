@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -16,6 +16,7 @@ import asyncpg
 import pytest
 
 from node.postgres import EmbeddedPostgres
+from sync.calendar_time import beijing_day
 from tests.support import eventually
 
 EXTERNAL_DATABASE = "IDNODE_TEST_DATABASE"
@@ -38,13 +39,13 @@ async def today() -> datetime:
 
     def now_if_early_enough() -> datetime | None:
         now = datetime.now(UTC)
-        return None if now.hour in (15, 23) and now + timedelta(seconds=20) >= _next_hour(now) else now
+        return now if _days(now) == _days(now + timedelta(seconds=20)) else None
 
     return await eventually(now_if_early_enough)
 
 
-def _next_hour(now: datetime) -> datetime:
-    return now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+def _days(at: datetime) -> tuple[date, date]:
+    return at.date(), beijing_day(at)
 
 
 @pytest.fixture(scope="session")

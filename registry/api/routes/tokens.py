@@ -7,7 +7,7 @@ from registry.api.routing import PAGING, Route
 from registry.api.shapes import Account, IssuedToken, TokenAnswer, TokenPage, TokenRequest
 from registry.authority import Action
 
-_TOKEN: Final = {
+_ISSUED: Final = {
     "id": "tok_9d27c04b6a1e85f3",
     "account": "acc_71b0c2f4a98d3e56",
     "role": "enterprise_administrator",
@@ -16,8 +16,8 @@ _TOKEN: Final = {
     "label": "ERP of Example Pumps",
     "created_at": "2025-11-22T08:00:00.000Z",
     "expires_at": None,
-    "revoked_at": None,
 }
+_TOKEN: Final = {**_ISSUED, "revoked_at": None}
 
 ROUTES: Final = (
     Route(
@@ -36,17 +36,7 @@ ROUTES: Final = (
             "enterprise": "ent_3f9c0a7d51e2b846",
             "label": "ERP of Example Pumps",
         },
-        response_example={
-            "id": "tok_9d27c04b6a1e85f3",
-            "token": "idn_…",
-            "account": "acc_71b0c2f4a98d3e56",
-            "role": "enterprise_administrator",
-            "enterprise": "ent_3f9c0a7d51e2b846",
-            "scopes": None,
-            "label": "ERP of Example Pumps",
-            "created_at": "2025-11-22T08:00:00.000Z",
-            "expires_at": None,
-        },
+        response_example={**_ISSUED, "token": "idn_…"},
     ),
     Route(
         method="GET",
